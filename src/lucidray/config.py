@@ -1,0 +1,130 @@
+"""Configuration: TOML in, frozen dataclasses out, nothing unknown let through.
+
+Defaults stand in the dataclasses, beside the code that they steer, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from lucidray.errors import ConfigError, unknown_name
+
+T = TypeVar("T")
+
+#: Give this to a config dataclass as ``__pydantic_config__``: unknown keys become errors.
+STRICT = ConfigDict(extra="forbid")
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
+    """Build a config dataclass from plain values.
+
+    Args:
+        cls: A frozen dataclass whose ``__pydantic_config__`` is `STRICT`.
+        values: What a TOML or JSON file holds.
+        where: The file's name, for messages.
+
+    Returns:
+        The config, every value checked and of its declared type.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value is of the wrong type or range; the
+            message names the key, what came and what is expected.
+    """
+    try:
+        return TypeAdapter(cls).validate_python(dict(values))
+    except ValidationError as error:
+        raise ConfigError(_explain(cls, error, where)) from error
+
+
+def load_toml(
+    path: str | Path, cls: type[T], *, overrides: Mapping[str, Any] | None = None
+) -> T:
+    """Read a config dataclass from a TOML file.
+
+    Args:
+        path: The TOML file.
+        cls: The dataclass that it describes.
+        overrides: Dotted keys (``"train.epochs"``) that win over the file.
+
+    Raises:
+        ConfigError: The file is missing, is no TOML, or does not fit the dataclass.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no such file: {path}") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path} is a folder; name a TOML file in it") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return from_mapping(cls, merge(values, overrides or {}), where=str(path))
+
+
+def merge(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay dotted overrides over nested values, without changing either.
+
+    >>> merge({"train": {"epochs": 3}}, {"train.epochs": 1, "seed": 7})
+    {'train': {'epochs': 1}, 'seed': 7}
+    """
+    merged: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
+    for dotted, value in overrides.items():
+        *parents, last = dotted.split(".")
+        place = merged
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"cannot set '{dotted}': '{parent}' is a single value")
+        place[last] = value
+    return merged
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Turn a config dataclass into plain JSON values, ready to be written or read back."""
+    dumped = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return dict(dumped)
+
+
+def _explain(cls: type[Any], error: ValidationError, where: str) -> str:
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+        return f"{where}: {unknown_name('key', path[-1], _keys(cls, path[:-1]))}"
+    if first["type"].startswith("missing"):
+        return f"{where}: '{key}' is missing. Add it, or start from a file in recipes/."
+    return f"{where}: '{key}' is {first['input']!r}: {_plain(first['msg'])}"
+
+
+def _plain(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:] + ("" if message.endswith(".") else ".")
+
+
+def _keys(cls: type[Any], path: list[str]) -> list[str]:
+    for part in path:
+        fields = getattr(cls, "__dataclass_fields__", {})
+        if part in fields:
+            nested = TypeAdapter(cls).core_schema and _hints(cls).get(part)
+            cls = _dataclass_in(nested) or cls
+    return list(getattr(cls, "__dataclass_fields__", {}))
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    from typing import get_type_hints
+
+    return get_type_hints(cls)
+
+
+def _dataclass_in(hint: Any) -> type[Any] | None:
+    if isinstance(hint, type) and is_dataclass(hint):
+        return hint
+    found = (_dataclass_in(arg) for arg in getattr(hint, "__args__", ()))
+    return next((item for item in found if item is not None), None)

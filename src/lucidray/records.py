@@ -1,0 +1,216 @@
+"""The nouns of the reading flow, each one frozen and complete.
+
+``file → XRay → Prediction → Attribution → Measurement``; together a `Diagnosis`. No stage changes
+an earlier noun. Arrays are made read-only on entry, so that none can be changed behind one's back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lucidray.errors import ShapeError
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+ViewPosition = Literal["PA", "AP", "LL", "RL"]
+AttributionStatus = Literal["ok", "no_positive_evidence", "not_finite"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How pixels of a source image lie in a derived one: an affine map and two sizes.
+
+    Coordinates are continuous, ``x`` to the right and ``y`` down, and pixel ``(row, column)``
+    covers ``[column, column + 1) x [row, row + 1)``: edges, not centers. So half-open boxes map
+    exactly, and resampling follows the ``align_corners=False`` convention.
+
+    Args:
+        matrix: ``((a, b, c), (d, e, f))``: source ``(x, y)`` goes to
+            ``(a x + b y + c, d x + e y + f)``.
+        source_shape: ``(height, width)`` of the source.
+        shape: ``(height, width)`` of the derived image.
+    """
+
+    matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
+    source_shape: tuple[int, int]
+    shape: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if min(*self.source_shape, *self.shape) < 1:
+            raise ShapeError(
+                f"a geometry from {self.source_shape} to {self.shape} has an empty side; "
+                "both images need at least one pixel a side."
+            )
+
+
+@dataclass(frozen=True)
+class XRay:
+    """A radiograph as a display shows it.
+
+    Args:
+        pixels: float32 ``(H, W)``, display intensity in [0, 1], 0 black, in MONOCHROME2 sense
+            (bone is bright), Modality and VOI transforms applied.
+        geometry: From the file's own pixel grid to `pixels`: the identity unless the decoder was
+            allowed to shrink while loading.
+        spacing_mm: ``(row, column)`` distance of neighboring pixel centers of `pixels` in mm on
+            the detector, or None where the file does not say.
+        view_position: PA, AP, LL or RL, or None where unknown.
+        padding: bool ``(H, W)``, True where the file marks pixels as padding; None: none.
+        source_bits: Bits stored per pixel in the file.
+        lossy: Whether the file is known to have been compressed with loss.
+        file_format: ``"png"``, ``"jpeg"``, ``"tiff"`` or ``"dicom"``.
+        sha256: Hex digest of the file's bytes.
+    """
+
+    pixels: Float32
+    geometry: Geometry
+    spacing_mm: tuple[float, float] | None = None
+    view_position: ViewPosition | None = None
+    padding: Bool | None = None
+    source_bits: int = 8
+    lossy: bool = False
+    file_format: str = "array"
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
+            raise ShapeError(
+                f"pixels are {self.pixels.dtype} {self.pixels.shape}; expected float32 (H, W)."
+            )
+        if self.pixels.shape != self.geometry.shape:
+            raise ShapeError(
+                f"pixels are {self.pixels.shape} but the geometry ends in {self.geometry.shape}; "
+                "both must share one pixel grid."
+            )
+        self.pixels.setflags(write=False)
+        if self.padding is not None:
+            if self.padding.shape != self.pixels.shape:
+                raise ShapeError(
+                    f"padding is {self.padding.shape} but pixels are {self.pixels.shape}; "
+                    "both must share one pixel grid."
+                )
+            self.padding.setflags(write=False)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image.
+
+    Args:
+        findings: Names, in the order of the arrays.
+        logits: float32 ``(F,)``, before sigmoid or softmax.
+        probabilities: float32 ``(F,)`` in [0, 1].
+        calibrated: Whether `probabilities` have been calibrated on validation data.
+        operating_points: Probability at and above which a finding counts as present, each chosen
+            on validation data; a finding without one has none.
+    """
+
+    findings: tuple[str, ...]
+    logits: Float32
+    probabilities: Float32
+    calibrated: bool = False
+    operating_points: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.findings)
+        if self.logits.shape != (count,) or self.probabilities.shape != (count,):
+            raise ShapeError(
+                f"{count} findings but logits {self.logits.shape} and probabilities "
+                f"{self.probabilities.shape}; all three must have one entry a finding."
+            )
+        self.logits.setflags(write=False)
+        self.probabilities.setflags(write=False)
+
+    def positive(self, finding: str) -> bool | None:
+        """Say whether a finding reaches its operating point; None where it has none."""
+        if finding not in self.operating_points:
+            return None
+        probability = float(self.probabilities[self.findings.index(finding)])
+        return probability >= self.operating_points[finding]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Where a model looked, for one finding: raw, signed, on source pixels.
+
+    Scaling to [0, 1] and color belong to ``images.render`` alone.
+
+    Args:
+        finding: The finding explained.
+        method: The registered name of the method.
+        values: float32 ``(H, W)`` on the file's own pixel grid; positive speaks for the finding.
+        raw: float32 ``(h, w)``, the map at the resolution at which the model made it.
+        status: ``"no_positive_evidence"`` where no raw value is positive: then nothing may be
+            drawn or counted as a hit; ``"not_finite"`` where the model gave nan or inf.
+    """
+
+    finding: str
+    method: str
+    values: Float32
+    raw: Float32
+    status: AttributionStatus = "ok"
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.raw.ndim != 2:
+            raise ShapeError(
+                f"attribution values {self.values.shape} and raw {self.raw.shape} must be (H, W)."
+            )
+        self.values.setflags(write=False)
+        self.raw.setflags(write=False)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured number and all that is needed to read it rightly.
+
+    Args:
+        name: For example ``"auc"``.
+        value: The number; nan = undefined.
+        higher_is_better: The direction; None where there is none.
+        low: Lower end of the interval; nan = not computed.
+        high: Upper end of the interval; nan = not computed.
+        count: Number of samples that the value rests on.
+        chance: What an uninformed guess would score; nan = unknown.
+        undefined: How many samples were left out because the measure is not defined for them.
+    """
+
+    name: str
+    value: float
+    higher_is_better: bool | None = True
+    low: float = float("nan")
+    high: float = float("nan")
+    count: int = 0
+    chance: float = float("nan")
+    undefined: int = 0
+
+    def __str__(self) -> str:
+        text = f"{self.value:.3f}"
+        if np.isfinite(self.low) and np.isfinite(self.high):
+            text += f" [{self.low:.3f}, {self.high:.3f}]"
+        return text
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A whole reading of one image, with its provenance.
+
+    Args:
+        image_sha256: Digest of the file that was read.
+        prediction: What the model says.
+        attributions: Where it looked, one a finding explained.
+        measurements: What was measured of it.
+        provenance: Weights digest, versions, configuration.
+    """
+
+    image_sha256: str
+    prediction: Prediction
+    attributions: tuple[Attribution, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
