@@ -43,9 +43,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
         raise ConfigError(_explain(cls, error, where)) from error
 
 
-def load_toml(
-    path: str | Path, cls: type[T], *, overrides: Mapping[str, Any] | None = None
-) -> T:
+def load_toml(path: str | Path, cls: type[T], *, overrides: Mapping[str, Any] | None = None) -> T:
     """Read a config dataclass from a TOML file.
 
     Args:
