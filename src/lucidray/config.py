@@ -5,12 +5,12 @@ Defaults stand in the dataclasses, beside the code that they steer, and nowhere 
 
 from __future__ import annotations
 
-import json
+import copy
 import tomllib
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -69,19 +69,39 @@ def load_toml(path: str | Path, cls: type[T], *, overrides: Mapping[str, Any] | 
 def merge(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Lay dotted overrides over nested values, without changing either.
 
+    Args:
+        values: Nested mappings and lists.
+        overrides: Dotted keys; a number in a key is a place in a list.
+
+    Raises:
+        ConfigError: A key leads through a single value or past the end of a list.
+
     >>> merge({"train": {"epochs": 3}}, {"train.epochs": 1, "seed": 7})
     {'train': {'epochs': 1}, 'seed': 7}
     """
-    merged: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
+    merged = copy.deepcopy(dict(values))
     for dotted, value in overrides.items():
         *parents, last = dotted.split(".")
-        place = merged
+        place: Any = merged
         for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise ConfigError(f"cannot set '{dotted}': '{parent}' is a single value")
-        place[last] = value
+            place = _step(place, parent, dotted)
+        _step(place, last, dotted, value)
     return merged
+
+
+def _step(place: Any, key: str, dotted: str, value: Any = None) -> Any:
+    """Go one key deeper; where a value is given, put it there."""
+    if isinstance(place, list):
+        if not key.isdigit() or int(key) >= len(place):
+            raise ConfigError(f"cannot set '{dotted}': '{key}' is no place in {len(place)} entries")
+        place[int(key)] = place[int(key)] if value is None else value
+        return place[int(key)]
+    if not isinstance(place, dict):
+        raise ConfigError(f"cannot set '{dotted}': what holds '{key}' is a single value")
+    if value is None:
+        return place.setdefault(key, {})
+    place[key] = value
+    return value
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -110,15 +130,8 @@ def _keys(cls: type[Any], path: list[str]) -> list[str]:
     for part in path:
         fields = getattr(cls, "__dataclass_fields__", {})
         if part in fields:
-            nested = TypeAdapter(cls).core_schema and _hints(cls).get(part)
-            cls = _dataclass_in(nested) or cls
+            cls = _dataclass_in(get_type_hints(cls).get(part)) or cls
     return list(getattr(cls, "__dataclass_fields__", {}))
-
-
-def _hints(cls: type[Any]) -> dict[str, Any]:
-    from typing import get_type_hints
-
-    return get_type_hints(cls)
 
 
 def _dataclass_in(hint: Any) -> type[Any] | None:

@@ -132,8 +132,8 @@ class Prediction:
         """Say whether a finding reaches its operating point; None where it has none."""
         if finding not in self.operating_points:
             return None
-        probability = float(self.probabilities[self.findings.index(finding)])
-        return probability >= self.operating_points[finding]
+        threshold = np.float32(self.operating_points[finding])
+        return bool(self.probabilities[self.findings.index(finding)] >= threshold)
 
 
 @dataclass(frozen=True)

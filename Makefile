@@ -1,0 +1,55 @@
+# Two commands are all that a fresh machine needs: `make demo` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+JOBS ?= 2
+
+.PHONY: help demo test check format docs clean
+
+help:
+	@echo "make demo    generate radiographs, train a small model, explain it, open the report"
+	@echo "make test    install what the checks need and run all of them (what CI runs)"
+	@echo "make check   run the checks alone: format, lint, types, imports, docs, tests"
+	@echo "make format  let ruff rewrite the code"
+	@echo "make docs    write the generated reference pages anew"
+	@echo "make clean   remove the virtual environment and everything generated"
+
+$(BIN)/python:
+	@echo "Creating a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.train: pyproject.toml | $(BIN)/python
+	@echo "Installing LucidRay with its training packages (about two minutes, 6 GB) ..."
+	@$(PIP) -e '.[train]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing LucidRay with everything that the checks need (about two minutes, 7 GB) ..."
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.train
+
+demo: $(VENV)/.train
+	@$(BIN)/lucidray demo --out demo
+
+test: $(VENV)/.dev
+	@$(MAKE) --no-print-directory check
+	@echo
+	@echo "All checks passed. Next: make demo, or read docs/getting-started.md."
+
+check:
+	@echo "== format"; $(BIN)/ruff format --check .
+	@echo "== lint"; $(BIN)/ruff check .
+	@echo "== types"; $(BIN)/mypy
+	@echo "== imports"; $(BIN)/lint-imports
+	@echo "== docs"; $(BIN)/python docs/build.py --check
+	@echo "== tests"; OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+format:
+	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .
+
+docs:
+	@$(BIN)/python docs/build.py
+
+clean:
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .hypothesis .import_linter_cache
