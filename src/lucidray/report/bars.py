@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import StrMethodFormatter
 
 from lucidray.report.document import Figure
 from lucidray.report.style import INK, MUTED, PAPER, RULE, SERIES, color, drawing, to_svg
@@ -63,7 +64,7 @@ def confusion_figure(
             text = f"{table[row, column]:,}"
             axes.text(column, row - 0.08, text, ha="center", va="center", fontsize=14)
             text = f"{share[row, column]:.1%}"
-            axes.text(column, row + 0.22, text, ha="center", va="center", color=MUTED, fontsize=8.5)
+            axes.text(column, row + 0.22, text, ha="center", va="center", fontsize=8.5)
         span = (-0.5, len(names) - 0.5)
         axes.set(xlim=span, ylim=span[::-1], aspect="equal", title=title)
         axes.set(xlabel="predicted", ylabel="true")
@@ -253,6 +254,7 @@ def counts_figure(
         axes.axvline(0, color=RULE, linewidth=0.6)
         axes.set_yticks(range(len(counts)), list(counts), color=INK)
         axes.set(ylim=(len(counts) - 0.4, -0.6), xlabel=unit, title=title)
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set_xlim(0, float(left.max(initial=1.0)) * 1.12)
         canvas.legend(loc="outside upper right", ncols=len(classes))
         axes.spines["left"].set_visible(False)
