@@ -1,0 +1,149 @@
+"""Random affine maps of image batches, composed into one resampling."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lucidray.errors import ShapeError
+
+#: How each name of the recipe is called by `torch.nn.functional.grid_sample`.
+PADDING_MODES = {"reflect": "reflection", "border": "border", "zeros": "zeros"}
+
+
+def check_batch(images: Tensor) -> None:
+    """Refuse anything but a float batch of grey images.
+
+    Raises:
+        ShapeError: `images` is not floating ``(B, 1, H, W)``.
+    """
+    if images.ndim != 4 or images.shape[1] != 1 or not images.is_floating_point():
+        raise ShapeError(
+            f"images are {images.dtype} {tuple(images.shape)}; expected float (B, 1, H, W) in "
+            "[0, 1]. Augmentation comes before the grey channel is repeated."
+        )
+
+
+def uniform(generator: torch.Generator, count: int, low: float, high: float) -> Tensor:
+    """Draw ``(count,)`` numbers evenly from [low, high) on the generator's device."""
+    drawn = torch.rand(count, generator=generator, device=generator.device)
+    return low + (high - low) * drawn
+
+
+def rotation(degrees: Tensor) -> Tensor:
+    """Return ``(B, 3, 3)`` rotations about the image center.
+
+    Args:
+        degrees: ``(B,)`` angles in degrees; positive turns the picture counterclockwise on
+            screen when the matrix maps output to input.
+    """
+    angle = torch.deg2rad(degrees)
+    matrix = _identity(degrees)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = angle.cos()
+    matrix[:, 0, 1] = -angle.sin()
+    matrix[:, 1, 0] = angle.sin()
+    return matrix
+
+
+def translation(x: Tensor, y: Tensor) -> Tensor:
+    """Return ``(B, 3, 3)`` shifts by ``(B,)`` pixels to the right (`x`) and down (`y`)."""
+    matrix = _identity(x)
+    matrix[:, 0, 2] = x
+    matrix[:, 1, 2] = y
+    return matrix
+
+
+def shearing(factor: Tensor) -> Tensor:
+    """Return ``(B, 3, 3)`` horizontal shears: `x` grows by ``factor * y``."""
+    matrix = _identity(factor)
+    matrix[:, 0, 1] = factor
+    return matrix
+
+
+def scaling(x: Tensor, y: Tensor) -> Tensor:
+    """Return ``(B, 3, 3)`` scalings by ``(B,)`` factors along `x` and `y`."""
+    matrix = _identity(x)
+    matrix[:, 0, 0] = x
+    matrix[:, 1, 1] = y
+    return matrix
+
+
+def warp(images: Tensor, matrix: Tensor, *, padding: str = "reflect") -> Tensor:
+    """Resample images through affine maps, bilinearly.
+
+    Args:
+        images: float ``(B, 1, H, W)``.
+        matrix: ``(B, 3, 3)``, from output to input, in pixels with the origin at the image center.
+        padding: ``"reflect"``, ``"border"`` or ``"zeros"``: what lies beyond the edge.
+
+    Returns:
+        float ``(B, 1, H, W)``; the identity matrix gives `images` back up to rounding.
+
+    Raises:
+        ShapeError: `images` is no grey batch.
+    """
+    check_batch(images)
+    height, width = images.shape[-2:]
+    half = torch.tensor([width / 2, height / 2, 1.0], device=images.device)
+    theta = (matrix * half / half[:, None])[:, :2].to(images.dtype)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(
+        images, grid, mode="bilinear", padding_mode=PADDING_MODES[padding], align_corners=False
+    )
+
+
+def random_affine(
+    count: int,
+    side: int,
+    generator: torch.Generator,
+    *,
+    rotate: float = 0.0,
+    zoom: float = 0.0,
+    zoom_separately: bool = False,
+    aspect: float = 0.0,
+    shift: float = 0.0,
+    shear: float = 0.0,
+    flip: float = 0.0,
+) -> Tensor:
+    """Draw one affine map an image.
+
+    Args:
+        count: Number of images.
+        side: Side of the images in pixels, for the shift.
+        generator: Source of randomness; it also names the device.
+        rotate: Largest rotation in degrees, either way.
+        zoom: Largest relative change of scale, drawn evenly from [1 - zoom, 1 + zoom].
+        zoom_separately: Draw the scale for each axis by itself, as Keras does.
+        aspect: Largest relative stretch: width : height between 1 : (1 + aspect) and its inverse.
+        shift: Largest shift as a fraction of the side, for each axis, either way.
+        shear: Largest horizontal shear (tangent of its angle), either way.
+        flip: Chance of a mirrored image.
+
+    Returns:
+        ``(count, 3, 3)``, from output to input: rotation · shift · shear · zoom · flip.
+
+    Source:
+        Keras ``ImageDataGenerator``, whose order of composition this is.
+
+    Deviates:
+        Keras takes the shear as an angle in degrees.
+    """
+    across = uniform(generator, count, 1 - zoom, 1 + zoom)
+    down = uniform(generator, count, 1 - zoom, 1 + zoom) if zoom_separately else across
+    stretch = (1 + aspect) ** uniform(generator, count, -0.5, 0.5)
+    mirror = 1 - 2 * (uniform(generator, count, 0, 1) < flip).float()
+    parts = (
+        rotation(uniform(generator, count, -rotate, rotate)),
+        translation(*(side * uniform(generator, count, -shift, shift) for _ in range(2))),
+        shearing(uniform(generator, count, -shear, shear)),
+        scaling(across * stretch, down / stretch),
+        scaling(mirror, torch.ones_like(mirror)),
+    )
+    return reduce(torch.matmul, parts)
+
+
+def _identity(like: Tensor) -> Tensor:
+    return torch.eye(3, device=like.device).repeat(len(like), 1, 1)
