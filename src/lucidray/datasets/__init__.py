@@ -23,17 +23,31 @@ from lucidray.datasets import vindr_cxr as vindr_cxr
 from lucidray.datasets.catalog import datasets, load_dataset, recognized
 from lucidray.datasets.masks import decode_coco, decode_siim, encode_siim, mask_of, read_mask
 from lucidray.datasets.own_table import write_table
+from lucidray.datasets.split import (
+    Leakage,
+    assign_splits,
+    balanced_subset,
+    check_no_leakage,
+    fold_ids,
+    group_ids,
+)
 from lucidray.datasets.table import BOX_COLUMNS, COLUMNS, ImageTable, Split, no_boxes
 
 __all__ = [
     "BOX_COLUMNS",
     "COLUMNS",
     "ImageTable",
+    "Leakage",
     "Split",
+    "assign_splits",
+    "balanced_subset",
+    "check_no_leakage",
     "datasets",
     "decode_coco",
     "decode_siim",
     "encode_siim",
+    "fold_ids",
+    "group_ids",
     "load_dataset",
     "mask_of",
     "no_boxes",

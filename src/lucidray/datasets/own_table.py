@@ -119,8 +119,8 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".csv":
         frame.to_csv(path, index=False)
     else:
-        texts = {key: frame[key].astype("string") for key in frame if frame[key].dtype == object}
-        frame.assign(**texts).to_parquet(path, index=False)
+        texts = [str(key) for key in frame if frame[key].dtype == object]
+        frame.astype(dict.fromkeys(texts, "string")).to_parquet(path, index=False)
 
 
 def _read(path: Path, columns: Sequence[str], kinds: dict[str, str]) -> pd.DataFrame:
