@@ -11,11 +11,8 @@ from lucidray.papers.catalog import MODE_WORDS, Mode, Scale
 CROP_ROWS = (0.15, 0.90)
 CROP_COLUMNS = (0.20, 0.80)
 
-#: Part of the training images (or patients) that validation takes.
-VALIDATION_SHARE = 0.2
-
-#: Part of the patients that the test takes where the folder has no test split.
-TEST_SHARE = 0.2
+#: One of so many folds is validation, and test where the folder has no test split.
+FOLDS = 5
 
 #: Specificities at which the arms' sensitivities are compared.
 MATCHED = (0.80, 0.90, 0.95)
