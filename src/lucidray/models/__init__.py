@@ -1,1 +1,51 @@
-"""TODO"""
+"""Classifiers: backbones, heads, weights to start from, and what of them may train."""
+
+from lucidray.models.backbones import Backbone, backbones, card, create_backbone, normalization
+from lucidray.models.baseline_cnn import BaselineCNN
+from lucidray.models.classifier import Classifier, build_model
+from lucidray.models.freezing import (
+    FREEZING_POLICIES,
+    FreezingPolicy,
+    ParameterCount,
+    Split,
+    count_as_keras_resnet,
+    count_parameters,
+    freeze,
+    split_at_frozen,
+)
+from lucidray.models.heads import Pool, build_head
+from lucidray.models.layers import Layer, layers
+from lucidray.models.spec import ModelSpec
+from lucidray.models.stages import Stage, last_block, stages
+from lucidray.models.weights import load_weights
+from lucidray.models.xrv_weights import XRV_FILES, read_xrv_weights
+
+__all__ = [
+    "Backbone",
+    "BaselineCNN",
+    "Classifier",
+    "FREEZING_POLICIES",
+    "FreezingPolicy",
+    "Layer",
+    "ModelSpec",
+    "ParameterCount",
+    "Pool",
+    "Split",
+    "Stage",
+    "XRV_FILES",
+    "backbones",
+    "build_head",
+    "build_model",
+    "card",
+    "count_as_keras_resnet",
+    "count_parameters",
+    "create_backbone",
+    "freeze",
+    "last_block",
+    "layers",
+    "load_weights",
+    "normalization",
+    "read_xrv_weights",
+    "split_at_frozen",
+    "stages",
+]

@@ -1,0 +1,139 @@
+"""Grad-CAM without gradients: the maps of all findings within the forward pass itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lucidray.errors import ModelError
+from lucidray.explain import class_token
+from lucidray.explain.method import chosen, evaluating, explainers, prepare
+
+
+@explainers.register(
+    "closed_form", source="arXiv:1610.02391, differentiated by hand", needs="a pooled head"
+)
+def closed_form(
+    model: nn.Module,
+    x: Tensor,
+    targets: Sequence[int] | None = None,
+    *,
+    layer: str | nn.Module | None = None,
+    sign: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Explain as ``grad_cam`` does, exactly, for the cost of a forward pass.
+
+    The gradient of a logit by a pooled map needs no backward pass. With ``J`` the Jacobian of the
+    logits by the pooled vector, the mean gradient of channel ``k`` is ``J[c, k] / (h w)``, for
+    mean and maximum pooling alike, also behind another max pooling: all hand the whole gradient
+    on. ``J`` is the weight of a linear head; for an MLP it is ``(W2 * f'(z)) W1``; a flattened
+    map sums it over its pixels. For a transformer see ``class_token``.
+
+    Args:
+        model: A classifier with a pooled linear or MLP head, or a ViT with a class token.
+        x: Images ``(B, C, H, W)``.
+        targets: Indices of logits; None = all.
+        layer: Must be None: the closed form explains the pooled map (``blocks[-1].norm1`` of a
+            transformer).
+        sign: 1 explains a logit, -1 its absence.
+
+    Returns:
+        Logits ``(B, F)`` and maps ``(B, len(targets), h, w)``, equal to ``grad_cam``'s.
+
+    Raises:
+        ModelError: The model has no closed form, or a layer was named.
+        ShapeError: The images or the targets do not fit.
+
+    Source: Selvaraju et al., Grad-CAM, arXiv:1610.02391, equations 1 and 2; for a linear head it
+        is CAM (Zhou et al., arXiv:1512.04150) divided by ``h w``.
+    Deviates: the ReLU of equation 2 is left to ``images.render``.
+    """
+    if layer is not None or not has_closed_form(model):
+        raise ModelError(
+            "no closed form for this model and layer: it needs a pooled linear or MLP head (ReLU "
+            'or GELU) or a ViT with a class token, and layer=None. Use method "grad_cam".'
+        )
+    x = prepare(model, x)
+    with evaluating(model):
+        if class_token.fits(model):
+            logits, maps = class_token.explain_tokens(model, x, targets)
+        else:
+            with torch.no_grad():
+                logits, maps = _pooled(model, x, targets)
+    return logits, sign * maps
+
+
+def has_closed_form(model: nn.Module) -> bool:
+    """Say whether `closed_form` holds exactly for a model."""
+    kind = getattr(getattr(model, "pool", None), "kind", None)
+    pooled = kind in {"avg", "max", "flatten"} and hasattr(model, "features")
+    return class_token.fits(model) or (pooled and _steps(getattr(model, "head", None)) is not None)
+
+
+def _pooled(model: Any, x: Tensor, targets: Sequence[int] | None) -> tuple[Tensor, Tensor]:
+    features: Tensor = model.features(x)
+    vector: Tensor = model.embed(features)
+    logits, slopes = _forward(_steps(model.head) or [], vector)
+    wanted = chosen(targets, logits.shape[-1])
+    with torch.autocast(x.device.type, enabled=False):
+        jacobian = _jacobian(model.head, slopes, wanted, features.shape[1])
+        values = features.float().flatten(2)
+        maps = torch.matmul(jacobian / values.shape[2], values)
+    return logits, maps.view(*maps.shape[:2], *features.shape[2:])
+
+
+def _steps(head: object) -> list[nn.Module] | None:
+    """Return a head's layers; None where one of them is none that we can differentiate."""
+    if isinstance(head, nn.Sequential):
+        steps = [_steps(child) for child in head]
+        if any(step is None for step in steps):
+            return None
+        flat = [layer for step in steps for layer in step or []]
+        return flat if flat and isinstance(flat[-1], nn.Linear) else None
+    if isinstance(head, (nn.Linear, nn.ReLU, nn.GELU)):
+        return [head]
+    return [] if isinstance(head, (nn.Dropout, nn.Identity)) else None
+
+
+def _forward(steps: list[nn.Module], vector: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Run a head and return, beside its logits, the slope of each activation."""
+    slopes = []
+    for step in steps:
+        if not isinstance(step, nn.Linear):
+            slopes.append(_slope(step, vector.float()))
+        vector = step(vector)
+    return vector, slopes
+
+
+def _slope(activation: nn.Module, z: Tensor) -> Tensor:
+    if isinstance(activation, nn.ReLU):
+        return (z > 0).float()
+    if getattr(activation, "approximate", "none") == "tanh":
+        inner = math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)
+        bent = 1 - torch.tanh(inner) ** 2
+        steep = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * z**2)
+        slope: Tensor = 0.5 * (1 + torch.tanh(inner)) + 0.5 * z * bent * steep
+        return slope
+    density = torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return torch.as_tensor(torch.special.ndtr(z) + z * density)
+
+
+def _jacobian(head: nn.Module, slopes: list[Tensor], targets: list[int], channels: int) -> Tensor:
+    """Return d logit / d pooled channel, ``(F, C)`` or ``(B, F, C)``, summed over pixels."""
+    steps = _steps(head) or []
+    weights = [step.weight.float() for step in steps if isinstance(step, nn.Linear)]
+    weights[-1] = weights[-1][targets]
+    if weights[0].shape[1] != channels:
+        weights[0] = weights[0].view(len(weights[0]), channels, -1).sum(2)
+    jacobian: Tensor = weights[-1]
+    waiting, remaining = list(slopes), weights[:-1]
+    for step in reversed(steps[:-1]):
+        if isinstance(step, nn.Linear):
+            jacobian = jacobian @ remaining.pop()
+        else:
+            jacobian = jacobian * waiting.pop()[:, None]
+    return jacobian

@@ -1,0 +1,126 @@
+"""What every explanation method shares: the registry, the model's shape, and good manners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from lucidray.errors import ModelError, ShapeError
+from lucidray.registry import Registry
+
+
+class Explainer(Protocol):
+    """An explanation method.
+
+    It returns the logits ``(B, F)`` and raw, signed, float32 maps ``(B, len(targets), h, w)`` at
+    the resolution at which the method makes them, positive where the image speaks for
+    ``sign * logit``. It leaves the model as found.
+    """
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        targets: Sequence[int] | None = None,
+        *,
+        layer: str | nn.Module | None = None,
+        sign: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """Explain images ``(B, C, H, W)``; no targets = all of the model's logits."""
+        ...
+
+
+explainers: Registry[Explainer] = Registry("explanation method")
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """A model in two steps, with the map that is explained between them."""
+
+    findings: tuple[str, ...]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what is pooled, ``(B, C, h, w)`` or tokens ``(B, T, C)``."""
+        ...
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return logits ``(B, F)``."""
+        ...
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode and, afterwards, each module back into its own."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def prepare(model: nn.Module, x: Tensor) -> Tensor:
+    """Bring images to the model's device and precision.
+
+    Raises:
+        ShapeError: The images are not ``(B, C, H, W)``.
+        ModelError: The model has no weights.
+    """
+    if x.ndim != 4:
+        raise ShapeError(
+            f"images are {tuple(x.shape)}; (B, C, H, W) is expected. Add a batch with x[None]."
+        )
+    weight = next(model.parameters(), None)
+    if weight is None:
+        raise ModelError("the model has no weights, so there is nothing to explain.")
+    return x.detach().to(weight.device, weight.dtype)
+
+
+def chosen(targets: Sequence[int] | None, count: int) -> list[int]:
+    """Return target indices, all of them for None.
+
+    Raises:
+        ShapeError: A target is no index of the logits.
+    """
+    wanted = list(range(count)) if targets is None else [int(target) for target in targets]
+    if any(not 0 <= target < count for target in wanted):
+        raise ShapeError(
+            f"targets are {wanted} but the model has {count} logits; "
+            f"indices from 0 to {count - 1} are expected."
+        )
+    return wanted
+
+
+@contextmanager
+def differentiable() -> Iterator[None]:
+    """Allow gradients, whatever the caller forbade."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def token_grid(model: nn.Module, count: int) -> tuple[int, int, int]:
+    """Return how a transformer's tokens lie: ``(prefix tokens, rows, columns)``.
+
+    Args:
+        model: A transformer, or a classifier on one.
+        count: Number of tokens, prefix included.
+
+    Raises:
+        ModelError: The tokens fill no grid.
+    """
+    body: Any = getattr(model, "backbone", model)
+    prefix = int(getattr(body, "num_prefix_tokens", 1))
+    rows, columns = getattr(getattr(body, "patch_embed", None), "grid_size", None) or (0, 0)
+    if rows * columns != count - prefix:
+        rows = columns = round((count - prefix) ** 0.5)
+    if rows * columns != count - prefix:
+        raise ModelError(
+            f"{count} tokens with {prefix} before the patches fill no grid; "
+            "name a layer that keeps all patches."
+        )
+    return prefix, rows, columns

@@ -1,0 +1,71 @@
+"""What a classifier is made of, as plain values that a recipe can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lucidray.config import STRICT
+from lucidray.errors import ConfigError
+
+PoolKind = Literal["auto", "avg", "max", "flatten", "native"]
+Activation = Literal["relu", "gelu"]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A classifier, described so that a TOML file can name it and a run can repeat it.
+
+    The heads of the source documents, as values (S0 to S4 of ``docs/explanation``):
+    S0 ``hidden=(256,), activation="gelu", dropout_before=0.5``;
+    S1 (own network) ``pool="flatten", hidden=(128,), dropout_after=0.5``;
+    S2 ``hidden=(512,), dropout_after=0.3`` and, multi-task, ``hidden=(1024, 512)``;
+    S4 ``hidden=(128,), dropout_before=0.5, dropout_after=0.3``.
+
+    Args:
+        backbone: A registered name (``resnet50``) or any timm name (``convnext_tiny.fb_in22k``).
+        weights: What the backbone starts from: ``"none"`` (random), ``"imagenet"`` (timm's),
+            ``"torchxrayvision:NAME"`` or ``"torchxrayvision:FILE.pt"``, or the path of a
+            ``.safetensors`` file. The head always starts at random.
+        in_channels: Channels of the input; 1 or 3 with weights.
+        head: ``"linear"`` (one layer on the pooled features) or ``"mlp"`` (`hidden` before it).
+        hidden: Width of each hidden layer of an ``mlp`` head, from input to output.
+        activation: Between the layers of an ``mlp`` head.
+        dropout_before: Probability of dropping pooled features.
+        dropout_after: Probability of dropping activations after each hidden layer.
+        pool: How a map becomes a vector. ``auto``: mean over the map, or what the backbone itself
+            does where that is more than a mean (class token, norm after pooling) = ``native``.
+        drop_rate: Dropout within the backbone, where it has any (DenseNet, ViT).
+        drop_path: Stochastic depth within the backbone, where it has any.
+    """
+
+    __pydantic_config__ = STRICT
+
+    backbone: str = "densenet121"
+    weights: str = "none"
+    in_channels: int = 3
+    head: Literal["linear", "mlp"] = "linear"
+    hidden: tuple[int, ...] = ()
+    activation: Activation = "relu"
+    dropout_before: float = 0.0
+    dropout_after: float = 0.0
+    pool: PoolKind = "auto"
+    drop_rate: float = 0.0
+    drop_path: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.head == "mlp") != bool(self.hidden):
+            raise ConfigError(
+                f"head is '{self.head}' but hidden is {list(self.hidden)}; a linear head has no "
+                'hidden layer, an mlp head at least one. Set head = "mlp" with hidden = [128], '
+                "or leave both out."
+            )
+        if self.in_channels < 1 or any(width < 1 for width in self.hidden):
+            raise ConfigError(
+                f"in_channels is {self.in_channels} and hidden {list(self.hidden)}; "
+                "all must be at least 1."
+            )
+        for name in ("dropout_before", "dropout_after", "drop_rate", "drop_path"):
+            value = getattr(self, name)
+            if not 0.0 <= value < 1.0:
+                raise ConfigError(f"{name} is {value}; a probability in [0, 1) is expected.")
