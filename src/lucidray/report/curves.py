@@ -52,8 +52,26 @@ def roc_figure(curves: Sequence[Curve], *, caption: str, title: str = "ROC") -> 
         unit_axes(axes)
         axes.set(xlabel="1 − specificity", ylabel="sensitivity", title=title)
         axes.legend(loc="lower right")
+        if all(_steep(curve) for curve in curves):
+            _magnify(axes, curves)
         alt = "ROC curves: " + "; ".join(curve.label for curve in curves)
         return Figure(to_svg(canvas, alt), caption, alt)
+
+
+def _steep(curve: Curve) -> bool:
+    """Say whether a ROC curve lies so near its corner that one cannot see it."""
+    return float(np.interp(0.1, curve.x, curve.y)) > 0.85
+
+
+def _magnify(axes: Axes, curves: Sequence[Curve]) -> None:
+    corner = axes.inset_axes((0.4, 0.24, 0.56, 0.5))
+    _draw(corner, curves, step=True)
+    corner.set(xlim=(0, 0.25), ylim=(0.75, 1.005))
+    corner.set_xticks([0, 0.1, 0.2], ["0", ".1", ".2"])
+    corner.set_yticks([0.8, 0.9, 1.0], [".8", ".9", "1"])
+    corner.set_facecolor(PAPER)
+    for side in corner.spines.values():
+        side.set_visible(True)
 
 
 def pr_figure(

@@ -53,6 +53,7 @@ class Table:
         numeric: Indices of the columns that hold numbers; None: all but the first.
         emphasis: Indices of rows that stand out.
         wide: Whether cells hold sentences and may break.
+        stacked: Whether ``"0.95 [0.93, 0.97]"`` is set in two lines, to save width.
     """
 
     columns: tuple[str, ...]
@@ -61,6 +62,7 @@ class Table:
     numeric: tuple[int, ...] | None = None
     emphasis: tuple[int, ...] = ()
     wide: bool = False
+    stacked: bool = False
 
     def __post_init__(self) -> None:
         for index, row in enumerate(self.rows):

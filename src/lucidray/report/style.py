@@ -115,7 +115,7 @@ def to_svg(canvas: Canvas, alt: str) -> str:
         placeholder color replaced by a variable of the page.
     """
     buffer = io.StringIO()
-    canvas.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    canvas.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'\s(?:xmlns(?::\w+)?|version)="[^"]*"', "", text)

@@ -1,0 +1,222 @@
+"""The page of the lung-crop experiment: what was found, beside what was printed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lucidray.metrics.bootstrap import Estimate
+from lucidray.papers.catalog import MODE_WORDS
+from lucidray.papers.lung_crop import sections
+from lucidray.papers.lung_crop.measure import (
+    AVERAGE_PRECISION,
+    BALANCED_ACCURACY,
+    Difference,
+    matched_name,
+    published_point_name,
+)
+from lucidray.papers.lung_crop.published import (
+    ACCURACY,
+    ARMS,
+    AUC,
+    AUTHORS,
+    COLUMN_OF,
+    MACRO_F1,
+    NORMAL_RECALL,
+    PNEUMONIA_RECALL,
+    QUESTION,
+    TABLE_1,
+    TITLE,
+)
+from lucidray.papers.lung_crop.story import Story, show
+from lucidray.report import Block, Fact, Facts, Note, Report, Section, Table
+from lucidray.report.bars import Estimate as Mark
+from lucidray.report.bars import bars_figure
+from lucidray.report.document import Tone
+
+_ROWS = (ACCURACY, AUC, NORMAL_RECALL, PNEUMONIA_RECALL, MACRO_F1)
+_MORE = (AVERAGE_PRECISION, BALANCED_ACCURACY)
+
+
+def build(story: Story) -> Report:
+    """Assemble the page.
+
+    Args:
+        story: Everything that the experiment found.
+    """
+    substitute = ", on a substitute schedule" if story.chosen.substitute else ""
+    return Report(
+        f"Fixed lung crop against full image: a published experiment, run again{substitute}",
+        (
+            summary_section(story),
+            published_section(story),
+            sections.matched_section(story),
+            sections.ranking_section(story),
+            sections.confusion_section(story),
+            sections.calibration_section(story),
+            sections.subgroup_section(story),
+            sections.explanation_section(story),
+            sections.training_section(story),
+            sections.data_section(story),
+            sections.protocol_section(story),
+            sections.faults_section(story),
+            sections.provenance_section(story),
+        ),
+        kicker="Published experiment lung_crop (source document S4)",
+        lede=f"{QUESTION} Source: {AUTHORS}, “{TITLE}”.",
+        facts=_head(story),
+        notes=sections.warnings(story),
+    )
+
+
+def _head(story: Story) -> tuple[tuple[str, str], ...]:
+    measured = story.measured
+    return (
+        ("Mode", f"{story.plan.mode}: {MODE_WORDS[story.plan.mode]}"),
+        ("Scale", story.plan.scale),
+        ("Trainings", f"{len(story.runs)} ({story.plan.seeds} an arm)"),
+        ("Test", f"{measured.images:,} images of {measured.patients:,} patients"),
+    )
+
+
+def summary_section(story: Story) -> Section:
+    """Say what came out, in four numbers and two sentences."""
+    measured = story.measured
+    facts = [
+        Fact(
+            f"AUC, {arm.title.lower()}",
+            f"{value.value:.3f}",
+            f"[{value.low:.3f}, {value.high:.3f}]",
+        )
+        for arm in ARMS
+        for value in [measured.values[arm.name][AUC]]
+    ]
+    for name, label in ((AUC, "AUC, crop − full"), (matched_name(0.9), "Sensitivity at spec. .90")):
+        facts.append(_change(measured.difference(name), label))
+    return Section("Summary", (Facts(tuple(facts)), _verdict(story)))
+
+
+def _change(difference: Difference, label: str) -> Fact:
+    found = difference.estimate
+    tone: Tone = "plain"
+    if np.isfinite(found.low) and found.low > 0:
+        tone = "good"
+    elif np.isfinite(found.high) and found.high < 0:
+        tone = "bad"
+    text = f"{found.value:+.3f}".replace("-", "−")
+    interval = f"[{found.low:+.3f}, {found.high:+.3f}]".replace("-", "−")
+    return Fact(label, text, interval, tone)
+
+
+def _verdict(story: Story) -> str:
+    area = story.measured.difference(AUC)
+    matched = story.measured.difference(matched_name(0.9))
+    text = (
+        f"Cropping changes the area under the ROC curve by {show(area.estimate, signed=True)} and "
+        "the sensitivity at a specificity of .90 by "
+        f"{show(matched.estimate, signed=True)} (95 % intervals over patients, paired). "
+    )
+    if _excludes_zero(area.estimate):
+        better = "helps" if area.estimate.value > 0 else "harms"
+        text += f"On these patients and with these trainings the crop {better}. "
+    else:
+        text += "The interval holds zero: these data do not show that the crop helps or harms. "
+    if story.plan.seeds == 1:
+        text += (
+            "Each arm was trained once, so how much another training would differ is not in "
+            "these intervals."
+        )
+    return text
+
+
+def _excludes_zero(found: Estimate) -> bool:
+    return bool(found.low > 0 or found.high < 0)
+
+
+def published_section(story: Story) -> Section:
+    """Set Table I beside ours."""
+    blocks: list[Block] = [_beside(story, own=True), _bars(story)]
+    if story.chosen.own_threshold:
+        blocks.append(
+            "The published table was taken at a threshold of .5, which nobody chose. At that "
+            "threshold our models give:"
+        )
+        blocks.append(_beside(story, own=False))
+    if story.plan.seeds > 1:
+        blocks.append(_spread(story))
+    blocks.append(Note(_comparability(story), "How far these numbers can be compared", "warning"))
+    return Section("Beside the published numbers", tuple(blocks))
+
+
+def _beside(story: Story, *, own: bool) -> Table:
+    rows = []
+    for name in (*_ROWS, *(_MORE if own else ())):
+        key = name if own or name == AUC else published_point_name(name)
+        cells = []
+        for arm in ARMS:
+            cells += [
+                _printed(name, COLUMN_OF[arm.name]),
+                show(story.measured.values[arm.name][key]),
+            ]
+        difference = story.measured.difference(key)
+        rows.append((name, *cells, show(difference.estimate, signed=True)))
+    columns = ["Metric"]
+    for arm in ARMS:
+        columns += [f"{arm.title}: published", f"{arm.title}: ours"]
+    point = "our operating points" if own and story.chosen.own_threshold else "threshold .5"
+    caption = f"Table I beside ours, at {point}; 95 % intervals over patients."
+    return Table((*columns, "Crop − full, ours"), tuple(rows), caption, stacked=True)
+
+
+def _printed(name: str, column: str) -> str:
+    if name in TABLE_1.rows:
+        return f"{TABLE_1.number(name, column):.2f}"
+    return "0.94" if name == AVERAGE_PRECISION and column == "after crop" else "–"
+
+
+def _bars(story: Story) -> Block:
+    groups = {
+        arm.title: [
+            Mark(
+                name,
+                item.value,
+                item.low,
+                item.high,
+                published=TABLE_1.number(name, COLUMN_OF[arm.name]),
+            )
+            for name in _ROWS
+            for item in [story.measured.values[arm.name][name]]
+        ]
+        for arm in ARMS
+    }
+    caption = "Bars: ours with 95 % intervals over patients. Diamonds: what was printed."
+    return bars_figure(groups, caption=caption, title="Before and after cropping")
+
+
+def _spread(story: Story) -> Table:
+    rows = tuple(
+        (f"{arm.title}, {name}", *(f"{value:.3f}" for value in values), f"{np.std(values):.3f}")
+        for arm in ARMS
+        for name in (AUC, matched_name(0.9), BALANCED_ACCURACY)
+        for values in [story.measured.by_seed[arm.name][name]]
+    )
+    seeds = tuple(f"seed {seed}" for seed in range(story.plan.seeds))
+    return Table(("Quantity", *seeds, "SD"), rows, "How much one training differs from another")
+
+
+def _comparability(story: Story) -> tuple[str, ...]:
+    notes = []
+    if not story.divided.official_test:
+        notes.append(
+            "Our test images are patients set aside from the publisher's training split, not "
+            "the 624 images of the publication, which come with a shift."
+        )
+    if story.chosen.substitute:
+        notes.append("Our networks start from random weights, the published one from ImageNet.")
+    if story.chosen.size != 224:
+        side = story.chosen.size
+        notes.append(f"Our images are {side} x {side} pixels instead of 224 x 224.")
+    notes.append(
+        "The published numbers come from one training each and have no intervals; with 234 "
+        "normals, a recall of .15 alone has a 95 % interval of [.11, .20]."
+    )
+    return tuple(notes)

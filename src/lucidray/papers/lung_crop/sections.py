@@ -1,0 +1,354 @@
+"""The parts of the page: each turns the story into one section."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lucidray.metrics.calibration import ece, reliability_curve
+from lucidray.metrics.confusion import count, sensitivity
+from lucidray.metrics.intervals import wilson_interval
+from lucidray.metrics.ranking import precision_recall_curve
+from lucidray.papers.lung_crop.measure import AVERAGE_PRECISION, Reading, matched_name
+from lucidray.papers.lung_crop.protocol import CUT, MATCHED, SUBSTITUTE, describe
+from lucidray.papers.lung_crop.published import ARMS, AUC, FAULTS
+from lucidray.papers.lung_crop.story import ArmRun, Story, show, show_p
+from lucidray.report import Block, Figure, Note, Row, Section, Table
+from lucidray.report.bands import roc_band
+from lucidray.report.bars import Estimate as Mark
+from lucidray.report.bars import confusion_figure, counts_figure, forest_figure
+from lucidray.report.curves import (
+    Curve,
+    histogram_figure,
+    pr_figure,
+    reliability_figure,
+    roc_figure,
+    training_figure,
+)
+from lucidray.report.provenance import provenance_blocks
+
+NAMES = ("normal", "pneumonia")
+
+
+def ranking_section(story: Story) -> Section:
+    """Show ROC and precision-recall curves of both arms."""
+    rocs, precisions = [], []
+    for arm in ARMS:
+        reading, values = story.reading(arm.name), story.measured.values[arm.name]
+        rocs.append(
+            roc_band(
+                story.labels,
+                reading.probabilities,
+                groups=story.patients,
+                n_boot=min(story.chosen.replicates, 1000),
+                label=f"{arm.title}, AUC {show(values[AUC])}",
+                mark=_operating_mark(story, reading),
+            )
+        )
+        found = precision_recall_curve(story.labels, reading.probabilities[0], max_points=400)
+        label = f"{arm.title}, AP {show(values[AVERAGE_PRECISION])}"
+        precisions.append(Curve(label, found.x, found.y))
+    prevalence = story.measured.positives / story.measured.images
+    roc = roc_figure(
+        rocs,
+        caption="Bands: pointwise 95 % bootstrap over patients. Dots: the operating points."
+        + (" Curves are averaged over the seeds." if len(story.readings[0].thresholds) > 1 else ""),
+    )
+    precision = pr_figure(
+        precisions,
+        prevalence=prevalence,
+        caption="Precision depends on how common pneumonia is among the images: "
+        f"{prevalence:.0%} here. Curves of the first seed.",
+    )
+    return Section("ROC and precision-recall curves", (Row((roc, precision)),))
+
+
+def _operating_mark(story: Story, reading: Reading) -> tuple[float, float]:
+    counts = [
+        count(story.labels, row, threshold=threshold)
+        for row, threshold in zip(reading.probabilities, reading.thresholds, strict=True)
+    ]
+    alarms = float(np.mean([item.fp / item.negatives for item in counts]))
+    return alarms, float(np.mean([item.tp / item.positives for item in counts]))
+
+
+def confusion_section(story: Story) -> Section:
+    """Show the confusion matrices of both arms, and the published one beside them."""
+    figures = [_confusion(story, arm.name, arm.title) for arm in ARMS]
+    printed = confusion_figure(
+        np.array([[263, 6], [20, 627]]),
+        NAMES,
+        title="Published (Figure 1)",
+        caption="Printed as that of the lung crop on 624 test images. Its cells sum to 916, so it "
+        "is not.",
+    )
+    return Section("Confusion matrices", (Row((*figures, printed)),))
+
+
+def _confusion(story: Story, arm: str, title: str) -> Figure:
+    reading = story.reading(arm)
+    counts = count(story.labels, reading.probabilities[0], threshold=reading.thresholds[0])
+    seed = " of the first seed" if len(reading.thresholds) > 1 else ""
+    return confusion_figure(
+        counts.matrix().astype(np.int64),
+        NAMES,
+        title=title,
+        caption=f"{story.measured.images:,} test images, threshold "
+        f"{reading.thresholds[0]:.3f}{seed}. Shares are of each true class.",
+    )
+
+
+def matched_section(story: Story) -> Section:
+    """Compare sensitivities at the same specificity."""
+    measured, rows = story.measured, []
+    for wanted in MATCHED:
+        name = matched_name(wanted)
+        difference = measured.difference(name)
+        cells = [show(measured.values[arm.name][name]) for arm in ARMS]
+        change = show(difference.estimate, signed=True)
+        rows.append((f"{wanted:.2f}", *cells, change, show_p(difference.p_value)))
+    table = Table(
+        ("Specificity", *(f"{arm.title}: sensitivity" for arm in ARMS), "Difference", "p"),
+        tuple(rows),
+        "Sensitivity at the lowest threshold that keeps the specificity on the test images; 95 % "
+        "intervals and p-values by paired bootstrap over patients.",
+    )
+    text = (
+        "A crop that makes a model more cautious raises the recall of one class and lowers that "
+        "of the other; a table at one threshold cannot tell this from seeing better. At the same "
+        "specificity it can."
+    )
+    return Section("At the same specificity", (text, table, *_tests(story)))
+
+
+def _tests(story: Story) -> tuple[Block, ...]:
+    measured = story.measured
+    rows = tuple(
+        (f"Seed {seed}", show_p(plain), show_p(clustered))
+        for seed, (plain, clustered) in enumerate(
+            zip(measured.mcnemar, measured.clustered, strict=True)
+        )
+    )
+    caption = (
+        "Do both arms make equally many mistakes, each at its own operating point? McNemar takes "
+        "images as independent; the second test keeps a patient's images together."
+    )
+    return (Table(("Run", "McNemar, p", "By patient, p"), rows, caption),)
+
+
+def calibration_section(story: Story) -> Section:
+    """Show what the probabilities are worth."""
+    curves, counts = [], []
+    for arm in ARMS:
+        row = story.reading(arm.name).probabilities[0]
+        curve, number = _reliability(story, row, arm.title)
+        curves.append(curve)
+        counts.append(number)
+    raw = reliability_figure(
+        curves, counts=counts, title="As trained", caption="Focal loss and class weights shift "
+        "probabilities on purpose; bars are 95 % Wilson intervals of ten bins."
+    )  # fmt: skip
+    mended = [
+        _reliability(story, story.calibrated[arm.name][0], arm.title)[0] for arm in ARMS
+    ]  # fmt: skip
+    after = reliability_figure(
+        mended, title="After Platt scaling", caption="Slope and intercept fitted on the "
+        "validation images; neither order nor decisions change."
+    )  # fmt: skip
+    spread = [
+        histogram_figure(
+            story.reading(arm.name).probabilities[0],
+            story.labels,
+            names=NAMES,
+            threshold=story.reading(arm.name).thresholds[0],
+            title=arm.title,
+            caption="Dashed: the operating point.",
+        )
+        for arm in ARMS
+    ]
+    return Section("Calibration", (Row((raw, after)), Row(tuple(spread))))
+
+
+def _reliability(story: Story, row: np.ndarray, title: str) -> tuple[Curve, np.ndarray]:
+    found = reliability_curve(story.labels, row, bins=10)
+    label = f"{title}, ECE {ece(story.labels, row):.3f}"
+    number = np.histogram(row, np.linspace(0, 1, 11))[0]
+    return Curve(label, found.predicted, found.observed, found.low, found.high), number
+
+
+def subgroup_section(story: Story) -> Section:
+    """Show the recall of bacterial and of viral pneumonia."""
+    marks = []
+    for kind, words in (("bacteria", "bacterial"), ("virus", "viral")):
+        chosen = story.kinds == kind
+        if not chosen.any():
+            continue
+        for arm in ARMS:
+            reading = story.reading(arm.name)
+            row = reading.probabilities[0][chosen]
+            counts = count(story.labels[chosen], row, threshold=reading.thresholds[0])
+            low, high = wilson_interval(counts.tp, counts.positives)
+            label = f"{words}, {arm.title.lower()}"
+            value = float(sensitivity(counts))
+            marks.append(Mark(label, value, float(low), float(high), int(chosen.sum())))
+    figure = forest_figure(
+        marks,
+        quantity="recall of pneumonia",
+        title="Bacterial and viral pneumonia",
+        caption="At each arm's operating point, first seed; 95 % Wilson intervals over images.",
+    )
+    return Section("Subgroups", (figure,) if marks else ("No subtypes are given in the files.",))
+
+
+def training_section(story: Story) -> Section:
+    """Show how training went."""
+    blocks: list[Block] = [_training(story, run) for run in story.runs if run.seed == 0]
+    rows = tuple(
+        (
+            f"{_title(run.arm)}, seed {run.seed}",
+            str(len(next(iter(next(iter(run.history.values())).values()), ()))),
+            str(run.best_epoch or "unknown"),
+            f"{run.trainable:,}",
+            f"{run.frozen:,}",
+            f"{run.seconds / 60:.1f}" if np.isfinite(run.seconds) else "unknown",
+        )
+        for run in story.runs
+    )
+    columns = ("Run", "Epochs", "Kept epoch", "Trainable", "Frozen", "Minutes")
+    blocks.append(Table(columns, rows, "All trainings. Published: 17.2 M trainable, 6.6 M not."))
+    return Section("Training", tuple(blocks))
+
+
+def _training(story: Story, run: ArmRun) -> Figure:
+    seeds = " First seed." if story.plan.seeds > 1 else ""
+    return training_figure(
+        run.history,
+        best_epoch=run.best_epoch,
+        title=_title(run.arm),
+        caption=f"**{_title(run.arm)}.** Dashed: the epoch whose weights were kept.{seeds}",
+    )
+
+
+def _title(arm: str) -> str:
+    return next(item.title for item in ARMS if item.name == arm)
+
+
+def explanation_section(story: Story) -> Section:
+    """Show where the models looked."""
+    text = (
+        "Grad-CAM on the last convolutional map, drawn on the file's own pixels. "
+        + (
+            "Where the model says normal, the map shows evidence against pneumonia."
+            if story.chosen.signed
+            else "The map shows evidence for pneumonia whatever the model says, as published."
+        )
+        + " A map shows where a network's last layer reacted; it proves neither that this is the "
+        "disease nor that the rest was not used."
+    )
+    blocks: list[Block] = [text]
+    for arm in ARMS:
+        if arm.name in story.panels:
+            empty, total = story.empty_maps.get(arm.name, (0, 0))
+            blocks += [
+                f"**{arm.title}.** {empty} of {total} explained test images have an empty map: "
+                "nothing in the last layer speaks for what is explained.",
+                story.panels[arm.name],
+            ]
+    return Section("Where the models looked", tuple(blocks))
+
+
+def data_section(story: Story) -> Section:
+    """Show which images were used."""
+    divided, patients = story.divided, story.divided.patients()
+    figure = counts_figure(
+        divided.counts(), title="Images", caption="Labels as the publisher gives them."
+    )
+    rows = tuple(
+        (name, f"{row['normal']:,}", f"{row['pneumonia']:,}",
+         f"{row['pneumonia'] / max(sum(row.values()), 1):.1%}", f"{patients[name]:,}")
+        for name, row in divided.counts().items()
+    )  # fmt: skip
+    table = Table(("Split", "Normal", "Pneumonia", "Share", "Patients"), rows, "Images by split")
+    notes = [
+        Note(
+            "The folder has the publisher's own test split, and it judges here."
+            if divided.official_test
+            else "The folder has no test split. A fifth of its patients was drawn and set aside "
+            "before anything else; the publication judged on 624 other images, in which "
+            "pneumonia is rarer (62.5 %). Numbers on that split are "
+            "expected to be lower.",
+            "Test images",
+            "plain" if divided.official_test else "warning",
+        )
+    ]
+    if divided.shared_patients:
+        notes.append(
+            Note(
+                f"{divided.shared_patients:,} patients have images in both training and "
+                "validation, as in the publication. Early stopping therefore sees known patients.",
+                "Validation shares patients with training",
+                "warning",
+            )
+        )
+    used = len(divided.table)
+    text = (
+        f"Frontal chest radiographs of children, Guangzhou Women and Children's Medical Center "
+        f"(Kermany et al. 2018, CC BY 4.0): {used:,} of {divided.available:,} images in the folder."
+    )
+    return Section("Data", (text, figure, table, *notes))
+
+
+def protocol_section(story: Story) -> Section:
+    """Say in words what was done, and list every number."""
+    steps = describe(story.chosen, story.plan.scale)
+    blocks: list[Block] = [Note(steps, f"Mode {story.plan.mode}, scale {story.plan.scale}")]
+    if story.chosen.substitute:
+        blocks.append(Note(SUBSTITUTE, "Substitute schedule", "warning"))
+    rows = tuple((name, _setting(value)) for name, value in vars(story.chosen).items())
+    blocks.append(Table(("Setting", "Value"), rows, "Every number of the protocol", numeric=()))
+    return Section("Protocol", tuple(blocks))
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "all" if value is None else str(value)
+
+
+def faults_section(story: Story) -> Section:
+    """Name what the publication contradicts, and what this mode does about it."""
+    rows = tuple((fault.what, fault.evidence, getattr(fault, story.plan.mode)) for fault in FAULTS)
+    columns = ("What", "How one sees it", f"Here ({story.plan.mode})")
+    return Section(
+        "What the publication contradicts",
+        (*arithmetic(), Table(columns, rows, numeric=(), wide=True)),
+    )
+
+
+def arithmetic() -> tuple[Block, ...]:
+    """Do the published sums again."""
+    rows = []
+    for column, recalls in (("before crop", (0.15, 0.97)), ("after crop", (0.98, 0.81))):
+        tn, tp = round(recalls[0] * 234), round(recalls[1] * 390)
+        fp, fn = 234 - tn, 390 - tp
+        f1 = (2 * tp / (2 * tp + fp + fn) + 2 * tn / (2 * tn + fp + fn)) / 2
+        printed = (0.66, 0.51) if column == "before crop" else (0.86, 0.83)
+        rows.append((column, f"{printed[0]:.2f}", f"{(tp + tn) / 624:.3f}",
+                     f"{printed[1]:.2f}", f"{f1:.3f}"))  # fmt: skip
+    columns = ("Row", "accuracy printed", "from recalls", "macro F1 printed", "from recalls")
+    caption = "Accuracy and macro F1 that follow from the printed recalls on 234 and 390 images."
+    return (Table(columns, tuple(rows), caption),)
+
+
+def warnings(story: Story) -> tuple[Note, ...]:
+    """Return what must be known before any number."""
+    notes = []
+    if story.chosen.substitute and story.plan.scale != "smoke":
+        notes.append(Note(SUBSTITUTE, "No pretrained weights: substitute schedule", "warning"))
+    if CUT[story.plan.scale]:
+        notes.append(Note(CUT[story.plan.scale], "What this scale leaves out", "warning"))
+    return tuple(notes)
+
+
+def provenance_section(story: Story) -> Section:
+    """Show commands and versions."""
+    return Section("Commands and versions", provenance_blocks(story.commands, dict(story.versions)))
