@@ -39,7 +39,7 @@ _ALL = (
     Finding("Aortic Enlargement"),
     Finding("Atelectasis", "46621007", "RID28493"),
     Finding("Bacterial Pneumonia", "53084003"),
-    Finding("Bronchiectasis", "12295008", "RID28496"),
+    Finding("Bronchiectasis", "12295008"),
     Finding("COPD", "13645005"),
     Finding("COVID-19", "840539006"),
     Finding("Calcification", None, "RID5196"),

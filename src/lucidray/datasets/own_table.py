@@ -124,7 +124,8 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _read(path: Path, columns: Sequence[str], kinds: dict[str, str]) -> pd.DataFrame:
-    text = {"image": "str", "patient": "str"}
+    text = dict.fromkeys(("image", "patient"), "str")
+    text |= {key: "str" for key, kind in kinds.items() if kind == "object"}
     if path.suffix == ".csv":
         rows = read_csv(path, columns, dtype=text, keep_default_na=False, na_values=[""])
     else:

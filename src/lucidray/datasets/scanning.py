@@ -13,6 +13,9 @@ from lucidray.errors import DataError
 #: File names that are taken for images.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom")
 
+#: A folder with more folders than this holds patients or studies, not classes.
+_MOST_CLASSES = 1000
+
 #: How publishers call the three splits, as folder names in lower case.
 SPLIT_FOLDERS: Mapping[str, Split] = {
     "train": "train", "training": "train",
@@ -88,7 +91,9 @@ def class_folders(root: Path) -> list[tuple[Split | None, Path]]:
     for folder in subfolders(root):
         split = SPLIT_FOLDERS.get(folder.name.lower())
         if split is not None:
-            found += [(split, inner) for inner in subfolders(folder) if first_image(inner)]
+            inside = subfolders(folder)
+            if len(inside) <= _MOST_CLASSES:
+                found += [(split, inner) for inner in inside if first_image(inner)]
         elif first_image(folder):
             found.append((here, folder))
     return found
