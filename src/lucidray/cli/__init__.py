@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from lucidray.cli import data as data
+from lucidray.cli import look_up as look_up
 from lucidray.cli.app import app as app
 from lucidray.cli.console import fail
 from lucidray.errors import LucidRayError

@@ -1,0 +1,164 @@
+"""``lucidray data``: look at a data set before training on it, or make one."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from lucidray.cli.app import DATA, app
+from lucidray.cli.console import needs, out, parse_settings, print_json, progress_bar
+from lucidray.errors import unknown_name
+
+if TYPE_CHECKING:
+    from lucidray.datasets import ImageTable
+
+data = typer.Typer(help="Check, describe and generate data sets.", no_args_is_help=True)
+app.add_typer(data, name="data", rich_help_panel=DATA)
+
+Folder = Annotated[Path, typer.Argument(help="The data set, as its publisher lays it out.")]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        "--name", help="Which data set it is (`lucidray list datasets`); else recognized."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+class FileFormat(StrEnum):
+    """How a generated film is written."""
+
+    png = "png"
+    dicom = "dicom"
+
+
+@data.command()
+def check(
+    folder: Folder,
+    name: Name = None,
+    page: Annotated[
+        Path | None, typer.Option("--out", help="Write the audit as an HTML page with pictures.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read files.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Audit a data set: damaged files, copies, leaking patients, confounded labels, odd images."""
+    with needs("data", "checking a data set"):
+        from lucidray.datasets import load_dataset
+        from lucidray.datasets.audit import audit, write_audit_page
+    table = load_dataset(folder, name)
+    with progress_bar("Reading images") as tick:
+        found = audit(table, workers=workers, root=folder, progress=tick)
+    if page is not None:
+        write_audit_page(found, table, page)
+    if as_json:
+        print_json(found.to_json())
+        return
+    out.print(found.to_text(), markup=False)
+    if page is not None:
+        out.print(f"\nThe pictures are in [bold]{page}[/].")
+    else:
+        out.print("\nSee the pictures: add --out audit.html.")
+
+
+@data.command()
+def info(folder: Folder, name: Name = None, as_json: Json = False) -> None:
+    """Describe a data set: images, patients, splits and labels, without reading a pixel."""
+    with needs("data", "reading a data set"):
+        from lucidray.datasets import load_dataset
+    table = load_dataset(folder, name)
+    summary = summarize(table)
+    if as_json:
+        print_json(summary)
+        return
+    out.print(f"[bold]{table.name}[/]: {table.terms}")
+    for key in ("images", "files_here", "patients", "boxes"):
+        out.print(f"  {key.replace('_', ' '):12} {summary[key]:>9,}")
+    shown = Table("finding", "present", "absent", "unknown", box=None)
+    for row in summary["labels"]:
+        shown.add_row(
+            row["finding"], *(f"{row[key]:,}" for key in ("present", "absent", "unknown"))
+        )
+    out.print(shown)
+    for split, count in summary["splits"].items():
+        out.print(f"  {split:12} {count:>9,}")
+
+
+def summarize(table: ImageTable) -> dict[str, Any]:
+    """Count what a table holds."""
+    labels = table.labels()
+    rows = [
+        {
+            "finding": finding,
+            "present": int((labels[:, i] == 1).sum()),
+            "absent": int((labels[:, i] == 0).sum()),
+            "unknown": int((labels[:, i] != labels[:, i]).sum()),
+        }
+        for i, finding in enumerate(table.findings)
+    ]
+    splits = table.rows["split"].fillna("no split").value_counts()
+    return {
+        "name": table.name,
+        "terms": table.terms,
+        "images": len(table),
+        "files_here": int(table.rows["path"].notna().sum()),
+        "patients": int(table.rows["patient"].nunique()),
+        "boxes": len(table.boxes),
+        "splits": {str(key): int(value) for key, value in splits.items()},
+        "labels": rows,
+    }
+
+
+@data.command()
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="Where to write; made if absent.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of images.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="The series' seed.")] = 0,
+    size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 512,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="16-bit PNG, or DICOM.")
+    ] = FileFormat.png,
+    shortcut: Annotated[
+        str | None, typer.Option(help="Finding that a planted tag gives away.")
+    ] = None,
+    shortcut_strength: Annotated[
+        float, typer.Option(min=0, max=1, help="How faithfully the tag follows that finding.")
+    ] = 1.0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting of a phantom, KEY=VALUE; may be repeated."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the work.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Generate radiographs of which everything is known: labels, masks, boxes, gaze."""
+    with needs("data", "generating phantoms"):
+        from lucidray.config import from_mapping, merge
+        from lucidray.datasets.phantom import PhantomConfig, write_phantoms
+    chosen = parse_settings(settings or [])
+    for key in chosen:
+        if key.split(".")[0] not in (known := [field.name for field in fields(PhantomConfig)]):
+            raise unknown_name("setting of a phantom", key, known)
+    if shortcut is not None:
+        chosen |= {"shortcut": shortcut, "shortcut_strength": shortcut_strength}
+    config = from_mapping(PhantomConfig, merge({"size": size}, chosen), where="--set")
+    with progress_bar("Projecting phantoms") as tick:
+        write_phantoms(
+            folder,
+            n,
+            config,
+            seed=seed,
+            file_format=file_format.value,
+            workers=workers,
+            progress=tick,
+        )
+    if as_json:
+        print_json({"folder": str(folder), "images": n, "seed": seed})
+        return
+    out.print(f"{n:,} films in [bold]{folder}[/], laid out like ChestX-ray14.")
+    out.print(f"Next: lucidray train recipes/phantom_demo.toml --data {folder} --out runs/phantoms")

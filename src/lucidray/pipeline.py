@@ -1,0 +1,149 @@
+"""From a file to a diagnosis: read, predict, explain; one line that never turns back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from lucidray.errors import ModelError, unknown_name
+from lucidray.images.geometry import heatmap_to_source
+from lucidray.images.read import read_xray
+from lucidray.images.transforms import Preprocessing, preprocess
+from lucidray.records import (
+    Attribution,
+    AttributionStatus,
+    Diagnosis,
+    Float32,
+    Geometry,
+    Prediction,
+    XRay,
+)
+
+
+class Reader(Protocol):
+    """A trained model that can be asked about one image: a run, or whatever else reads films."""
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Names of what it judges."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether exactly one finding holds."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to an image before the model sees it."""
+
+    @property
+    def operating_points(self) -> Mapping[str, float]:
+        """Probability at and above which a finding counts as present."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Weights digest, versions, configuration."""
+
+    def look(self, image: Float32, *, method: str) -> tuple[Float32, Float32]:
+        """Return logits ``(F,)`` and raw maps ``(F, h, w)`` of one image ``(C, S, S)``."""
+
+
+def diagnose(
+    image: XRay | str | Path,
+    reader: Reader,
+    *,
+    findings: Sequence[str] | None = None,
+    method: str = "grad_cam",
+) -> Diagnosis:
+    """Read one image and say what the model finds, and where it looked.
+
+    Args:
+        image: A file, or what `read_xray` made of it.
+        reader: The trained model.
+        findings: Which findings to explain; None: all. For the absence of a model's only finding
+            name ``"No Finding"``: its map is that of the negated logit.
+        method: A registered explanation method.
+
+    Returns:
+        The diagnosis; its attributions stand in the order of `findings`, each on the pixels of
+        the file. An attribution without positive evidence says so in its status.
+
+    Raises:
+        ImageError: The file is no readable radiograph.
+        UnknownNameError: The model does not judge one of `findings`.
+        ModelError: The model gave logits that are not finite.
+    """
+    xray = image if isinstance(image, XRay) else read_xray(image)
+    wanted = reader.findings if findings is None else tuple(findings)
+    _check(wanted, reader.findings)
+    pixels, geometry = preprocess(xray, reader.preprocessing)
+    logits, maps = reader.look(pixels, method=method)
+    if not np.isfinite(logits).all():
+        raise ModelError("the model's logits are not finite: its weights are damaged.")
+    return Diagnosis(
+        xray.sha256,
+        _prediction(logits, reader),
+        tuple(attribute(*_map_of(name, maps, reader), geometry, method) for name in wanted),
+        provenance=dict(reader.provenance),
+    )
+
+
+def attribute(finding: str, raw: Float32, geometry: Geometry, method: str) -> Attribution:
+    """Carry a raw map back to the pixels of the file that it explains.
+
+    Args:
+        finding: The finding explained.
+        raw: float32 ``(h, w)``, signed, spanning the whole input of the model.
+        geometry: From the file's pixels to the model's input.
+        method: The registered name of the method.
+
+    Returns:
+        The attribution, bilinear between the map's cells and 0 where the model did not see the
+        image; its status is ``no_positive_evidence`` where no value is above 0, and
+        ``not_finite`` (all source pixels nan) where one is nan or infinite.
+    """
+    status = _status(raw)
+    if status == "not_finite":
+        values = np.full(geometry.source_shape, np.nan, np.float32)
+    else:
+        values = heatmap_to_source(raw, geometry)
+    return Attribution(finding, method, values, raw, status)
+
+
+#: What the absence of a binary model's only finding is called.
+ABSENCE = "No Finding"
+
+
+def _check(wanted: tuple[str, ...], known: tuple[str, ...]) -> None:
+    for name in wanted:
+        if name not in known and not (name == ABSENCE and len(known) == 1):
+            raise unknown_name("finding", name, known)
+
+
+def _map_of(name: str, maps: Float32, reader: Reader) -> tuple[str, Float32]:
+    if name not in reader.findings:
+        return name, -maps[0]
+    return name, maps[reader.findings.index(name)]
+
+
+def _prediction(logits: Float32, reader: Reader) -> Prediction:
+    probabilities = _softmax(logits) if reader.exclusive else 1 / (1 + np.exp(-logits))
+    return Prediction(
+        reader.findings,
+        logits,
+        probabilities.astype(np.float32),
+        operating_points=dict(reader.operating_points),
+    )
+
+
+def _softmax(logits: Float32) -> Float32:
+    shifted = np.exp(logits - logits.max())
+    return np.asarray(shifted / shifted.sum(), dtype=np.float32)
+
+
+def _status(raw: Float32) -> AttributionStatus:
+    if not np.isfinite(raw).all():
+        return "not_finite"
+    return "ok" if (raw > 0).any() else "no_positive_evidence"
