@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lucidray.metrics.bootstrap import bootstrap_weights
 from lucidray.metrics.inputs import Samples, binary_samples, cluster_matrix
+from lucidray.metrics.resampling import bootstrap_weights
 from lucidray.records import Float64
 from lucidray.report.curves import Curve
 

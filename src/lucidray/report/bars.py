@@ -37,7 +37,7 @@ class Estimate:
 
 
 def confusion_figure(
-    counts: npt.NDArray[np.integer],
+    counts: npt.NDArray[np.int64],
     names: Sequence[str],
     *,
     caption: str,
@@ -87,7 +87,7 @@ def _cell(place: tuple[float, float], tint: str, strength: float) -> FancyBboxPa
     )
 
 
-def _cells_in_words(table: npt.NDArray[np.integer], names: Sequence[str]) -> str:
+def _cells_in_words(table: npt.NDArray[np.int64], names: Sequence[str]) -> str:
     return "; ".join(
         f"{table[row, column]} {names[row]} called {names[column]}"
         for row, column in np.ndindex(*table.shape)

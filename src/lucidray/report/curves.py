@@ -94,9 +94,10 @@ def pr_figure(
         axes.axhline(prevalence, color=MUTED, linewidth=0.9, linestyle=(0, (2, 3)))
         axes.annotate(
             f"guess {prevalence:.2f}",
-            (0.0, prevalence),
-            xytext=(2, -10),
+            (0.75, prevalence),
+            xytext=(0, -10),
             textcoords="offset points",
+            ha="center",
             color=MUTED,
             fontsize=8,
         )

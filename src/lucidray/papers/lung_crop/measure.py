@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lucidray.metrics.bootstrap import Estimate, Panel, bootstrap_p_value, estimate
 from lucidray.metrics.calibration import ece_statistic
 from lucidray.metrics.confusion import (
     Counts,
@@ -26,6 +25,7 @@ from lucidray.metrics.ranking import (
     average_precision_statistic,
     sensitivity_at_specificity_statistic,
 )
+from lucidray.metrics.resampling import Estimate, Panel, bootstrap_p_value, estimate
 from lucidray.metrics.statistics import mcnemar, sign_flip_test
 from lucidray.papers.lung_crop.protocol import MATCHED
 from lucidray.papers.lung_crop.published import (

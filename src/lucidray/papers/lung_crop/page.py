@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lucidray.metrics.bootstrap import Estimate
+from lucidray.metrics.resampling import Estimate
 from lucidray.papers.catalog import MODE_WORDS
-from lucidray.papers.lung_crop import sections
+from lucidray.papers.lung_crop import background, sections
 from lucidray.papers.lung_crop.measure import (
     AVERAGE_PRECISION,
     BALANCED_ACCURACY,
@@ -56,15 +56,15 @@ def build(story: Story) -> Report:
             sections.subgroup_section(story),
             sections.explanation_section(story),
             sections.training_section(story),
-            sections.data_section(story),
-            sections.protocol_section(story),
-            sections.faults_section(story),
-            sections.provenance_section(story),
+            background.data_section(story),
+            background.protocol_section(story),
+            background.faults_section(story),
+            background.provenance_section(story),
         ),
         kicker="Published experiment lung_crop (source document S4)",
         lede=f"{QUESTION} Source: {AUTHORS}, “{TITLE}”.",
         facts=_head(story),
-        notes=sections.warnings(story),
+        notes=background.warnings(story),
     )
 
 

@@ -9,13 +9,17 @@ from lucidray.metrics.confusion import count, sensitivity
 from lucidray.metrics.intervals import wilson_interval
 from lucidray.metrics.ranking import precision_recall_curve
 from lucidray.papers.lung_crop.measure import AVERAGE_PRECISION, Reading, matched_name
-from lucidray.papers.lung_crop.protocol import CUT, MATCHED, SUBSTITUTE, describe
-from lucidray.papers.lung_crop.published import ARMS, AUC, FAULTS
+from lucidray.papers.lung_crop.protocol import MATCHED
+from lucidray.papers.lung_crop.published import (
+    ARMS,
+    AUC,
+    FIGURE_1,
+)
 from lucidray.papers.lung_crop.story import ArmRun, Story, show, show_p
-from lucidray.report import Block, Figure, Note, Row, Section, Table
+from lucidray.report import Block, Figure, Row, Section, Table
 from lucidray.report.bands import roc_band
 from lucidray.report.bars import Estimate as Mark
-from lucidray.report.bars import confusion_figure, counts_figure, forest_figure
+from lucidray.report.bars import confusion_figure, forest_figure
 from lucidray.report.curves import (
     Curve,
     histogram_figure,
@@ -24,7 +28,6 @@ from lucidray.report.curves import (
     roc_figure,
     training_figure,
 )
-from lucidray.report.provenance import provenance_blocks
 
 NAMES = ("normal", "pneumonia")
 
@@ -75,13 +78,18 @@ def confusion_section(story: Story) -> Section:
     """Show the confusion matrices of both arms, and the published one beside them."""
     figures = [_confusion(story, arm.name, arm.title) for arm in ARMS]
     printed = confusion_figure(
-        np.array([[263, 6], [20, 627]]),
+        _printed_matrix(),
         NAMES,
         title="Published (Figure 1)",
         caption="Printed as that of the lung crop on 624 test images. Its cells sum to 916, so it "
         "is not.",
     )
     return Section("Confusion matrices", (Row((*figures, printed)),))
+
+
+def _printed_matrix() -> np.ndarray:
+    tp, tn, fp, fn = (int(FIGURE_1.number(name, "count")) for name in FIGURE_1.rows)
+    return np.array([[tn, fp], [fn, tp]])
 
 
 def _confusion(story: Story, arm: str, title: str) -> Figure:
@@ -254,101 +262,3 @@ def explanation_section(story: Story) -> Section:
                 story.panels[arm.name],
             ]
     return Section("Where the models looked", tuple(blocks))
-
-
-def data_section(story: Story) -> Section:
-    """Show which images were used."""
-    divided, patients = story.divided, story.divided.patients()
-    figure = counts_figure(
-        divided.counts(), title="Images", caption="Labels as the publisher gives them."
-    )
-    rows = tuple(
-        (name, f"{row['normal']:,}", f"{row['pneumonia']:,}",
-         f"{row['pneumonia'] / max(sum(row.values()), 1):.1%}", f"{patients[name]:,}")
-        for name, row in divided.counts().items()
-    )  # fmt: skip
-    table = Table(("Split", "Normal", "Pneumonia", "Share", "Patients"), rows, "Images by split")
-    notes = [
-        Note(
-            "The folder has the publisher's own test split, and it judges here."
-            if divided.official_test
-            else "The folder has no test split. A fifth of its patients was drawn and set aside "
-            "before anything else; the publication judged on 624 other images, in which "
-            "pneumonia is rarer (62.5 %). Numbers on that split are "
-            "expected to be lower.",
-            "Test images",
-            "plain" if divided.official_test else "warning",
-        )
-    ]
-    if divided.shared_patients:
-        notes.append(
-            Note(
-                f"{divided.shared_patients:,} patients have images in both training and "
-                "validation, as in the publication. Early stopping therefore sees known patients.",
-                "Validation shares patients with training",
-                "warning",
-            )
-        )
-    used = len(divided.table)
-    text = (
-        f"Frontal chest radiographs of children, Guangzhou Women and Children's Medical Center "
-        f"(Kermany et al. 2018, CC BY 4.0): {used:,} of {divided.available:,} images in the folder."
-    )
-    return Section("Data", (text, figure, table, *notes))
-
-
-def protocol_section(story: Story) -> Section:
-    """Say in words what was done, and list every number."""
-    steps = describe(story.chosen, story.plan.scale)
-    blocks: list[Block] = [Note(steps, f"Mode {story.plan.mode}, scale {story.plan.scale}")]
-    if story.chosen.substitute:
-        blocks.append(Note(SUBSTITUTE, "Substitute schedule", "warning"))
-    rows = tuple((name, _setting(value)) for name, value in vars(story.chosen).items())
-    blocks.append(Table(("Setting", "Value"), rows, "Every number of the protocol", numeric=()))
-    return Section("Protocol", tuple(blocks))
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "all" if value is None else str(value)
-
-
-def faults_section(story: Story) -> Section:
-    """Name what the publication contradicts, and what this mode does about it."""
-    rows = tuple((fault.what, fault.evidence, getattr(fault, story.plan.mode)) for fault in FAULTS)
-    columns = ("What", "How one sees it", f"Here ({story.plan.mode})")
-    return Section(
-        "What the publication contradicts",
-        (*arithmetic(), Table(columns, rows, numeric=(), wide=True)),
-    )
-
-
-def arithmetic() -> tuple[Block, ...]:
-    """Do the published sums again."""
-    rows = []
-    for column, recalls in (("before crop", (0.15, 0.97)), ("after crop", (0.98, 0.81))):
-        tn, tp = round(recalls[0] * 234), round(recalls[1] * 390)
-        fp, fn = 234 - tn, 390 - tp
-        f1 = (2 * tp / (2 * tp + fp + fn) + 2 * tn / (2 * tn + fp + fn)) / 2
-        printed = (0.66, 0.51) if column == "before crop" else (0.86, 0.83)
-        rows.append((column, f"{printed[0]:.2f}", f"{(tp + tn) / 624:.3f}",
-                     f"{printed[1]:.2f}", f"{f1:.3f}"))  # fmt: skip
-    columns = ("Row", "accuracy printed", "from recalls", "macro F1 printed", "from recalls")
-    caption = "Accuracy and macro F1 that follow from the printed recalls on 234 and 390 images."
-    return (Table(columns, tuple(rows), caption),)
-
-
-def warnings(story: Story) -> tuple[Note, ...]:
-    """Return what must be known before any number."""
-    notes = []
-    if story.chosen.substitute and story.plan.scale != "smoke":
-        notes.append(Note(SUBSTITUTE, "No pretrained weights: substitute schedule", "warning"))
-    if CUT[story.plan.scale]:
-        notes.append(Note(CUT[story.plan.scale], "What this scale leaves out", "warning"))
-    return tuple(notes)
-
-
-def provenance_section(story: Story) -> Section:
-    """Show commands and versions."""
-    return Section("Commands and versions", provenance_blocks(story.commands, dict(story.versions)))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lucidray.metrics.bootstrap import Estimate
+from lucidray.metrics.resampling import Estimate
 from lucidray.papers.catalog import Plan
 from lucidray.papers.lung_crop.measure import Measured, Reading
 from lucidray.papers.lung_crop.protocol import Settings
