@@ -61,16 +61,6 @@ def test_no_finding_is_the_absence_of_all_labels(tree):
     assert table.labels(["No Finding"])[:, 0].tolist() == [0, 1, 0, 0]
 
 
-def test_phantom_masks_are_not_taken_for_films(tree):
-    root = tree("nih_chestxray14")
-    (root / "masks").mkdir()
-    film = root / "images_001/images/00000001_000.png"
-    (root / "masks/00000001_000.png").write_bytes(film.read_bytes())
-    rows = load_dataset(root).rows.set_index("image")
-    assert rows.loc["00000001_000", "path"] == str(film)
-    assert rows.loc["00000001_000", "mask"] == str(root / "masks/00000001_000.png")
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -13,7 +13,7 @@ from lucidray.errors import DataError, UnknownNameError
 from lucidray.findings import FINDINGS
 
 #: Files of the folder that hold no data set.
-_SHARED = {"__init__", "catalog", "joining", "masks", "scanning", "split", "table"}
+_SHARED = {"__init__", "catalog", "joining", "masks", "scanning", "simulated", "split", "table"}
 _OTHER_ROOMS = ("phantom", "audit")
 NAMES = list(datasets)
 
@@ -99,3 +99,9 @@ def test_a_folder_of_two_data_sets_must_be_named(tree, tmp_path):
     with pytest.raises(DataError, match="looks like several data sets: padchest, siim_acr"):
         load_dataset(root)
     assert len(load_dataset(root, "siim_acr")) == 3
+
+
+@pytest.mark.data
+def test_a_folder_of_many_data_sets_is_none_of_them(real_data):
+    with pytest.raises(DataError, match="no known data set in"):
+        load_dataset(real_data)

@@ -23,6 +23,8 @@ def test_rows_and_masks(tree):
         (0, 0), (1, 0), (1, 1), (2, 0), (2, 1),
     ]  # fmt: skip
     assert mask_of(table.rows.iloc[0]) is None
+    assert mask_of(table.rows.iloc[1], "Pneumothorax").sum() == 5
+    assert mask_of(table.rows.iloc[1], "Mass") is None
 
 
 def test_the_publishers_full_table(published_tables, tmp_path):

@@ -160,7 +160,7 @@ def _place(spelled: str, findings: Sequence[str]) -> int:
     if name not in findings:
         raise DataError(
             f"a label is spelled '{spelled}'; expected one of {', '.join(findings)}. "
-            "Use the publisher's table unchanged."
+            "Use the publisher's files unchanged."
         )
     return list(findings).index(name)
 

@@ -22,7 +22,7 @@ _SOURCES = {"MCUCXR": "Montgomery County", "CHNCXR": "Shenzhen No. 3 Hospital"}
 
 def _recognize(root: Path) -> bool:
     folders = [root, *subfolders(root)]
-    places = [place for folder in folders for place in (folder / "CXR_png", folder / "images")]
+    places = [root / "images", *(folder / "CXR_png" for folder in folders)]
     first = (next(image_files(place), None) for place in places if place.is_dir())
     return any(path is not None and _NAME.match(path.stem) for path in first)
 

@@ -139,26 +139,38 @@ def mask_of(row: Mapping[str, Any], finding: str | None = None) -> Bool | None:
 
     Args:
         row: A row, with one of the columns ``mask`` (a path, or paths whose union it is),
-            ``mask_runs`` (SIIM-ACR run lengths, united, on 1024 x 1024) or ``mask_coco``
-            (finding to COCO ``size`` and ``counts``).
-        finding: Which of several; needed for ``mask_coco`` only.
+            ``mask_runs`` (SIIM-ACR run lengths, united, on 1024 x 1024), ``mask_coco``
+            (finding to COCO ``size`` and ``counts``) or ``mask_files`` (finding to path).
+        finding: Whose mask; None: the one that belongs to no finding (both lungs), or SIIM-ACR's.
 
     Returns:
         bool ``(H, W)`` on source pixels; None where the row has no such mask.
     """
+    if finding is not None:
+        return _of_finding(row, finding)
     files = row.get("mask")
     if isinstance(files, (str, Path)):
         return read_mask(files)
     if isinstance(files, Sequence) and len(files):
         return read_mask(*files)
+    return _of_runs(row)
+
+
+def _of_runs(row: Mapping[str, Any]) -> Bool | None:
     runs = row.get("mask_runs")
     if isinstance(runs, Sequence) and len(runs):
         return np.asarray(np.any([decode_siim(run) for run in runs], axis=0), bool)
-    coco = row.get("mask_coco")
+    return None
+
+
+def _of_finding(row: Mapping[str, Any], finding: str) -> Bool | None:
+    coco, files = row.get("mask_coco"), row.get("mask_files")
     if isinstance(coco, Mapping) and finding in coco:
         height, width = coco[finding]["size"]
         return decode_coco(coco[finding]["counts"], (int(height), int(width)))
-    return None
+    if isinstance(files, Mapping) and finding in files:
+        return read_mask(files[finding])
+    return _of_runs(row) if finding == "Pneumothorax" else None
 
 
 def _from_runs(runs: Int64, shape: tuple[int, int]) -> Bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lucidray.datasets.joining import (
     views,
 )
 from lucidray.datasets.scanning import image_index, subfolders
+from lucidray.datasets.simulated import is_simulated, truth_columns
 from lucidray.datasets.table import ImageTable
 from lucidray.errors import DataError
 from lucidray.findings import CHESTXRAY14, canonical
@@ -65,8 +67,8 @@ def read_nih_chestxray14(
     ``train_val_list.txt`` and ``test_list.txt`` (`split` train and test; elsewhere empty), the
     boxes of ``BBox_List_2017.csv``, the RSNA radiologists' opacity boxes
     (``rsna_opacity_boxes.csv``; boxes of Lung Opacity and the column `rsna_class`), and Google's
-    adjudicated labels (columns `adjudicated_...`). Phantoms in this layout add lung masks in
-    ``masks/`` (column `mask`). `image` is the file name without suffix, so that PNG and JPEG
+    adjudicated labels (columns `adjudicated_...`). Phantoms in this layout add what
+    `simulated.truth_columns` names. `image` is the file name without suffix, so that PNG and JPEG
     copies share the tables.
 
     Args:
@@ -96,14 +98,16 @@ def read_nih_chestxray14(
         findings = (*findings, "No Finding")
         labels = np.column_stack([labels, 1 - labels.max(axis=1)]).astype(np.float32)
     columns = {"image": images, **_described(root, entry, images), **extra}
+    if is_simulated(root):
+        columns |= truth_columns(root, images)
     boxes = pd.concat([_nih_boxes(places), _rsna_boxes(places)], ignore_index=True)
     boxes = boxes[boxes["image"].isin(images)].reset_index(drop=True)
-    return make_table("nih_chestxray14", findings, labels, columns, boxes=boxes)
+    table = make_table("nih_chestxray14", findings, labels, columns, boxes=boxes)
+    return replace(table, terms="simulated, nobody's films") if is_simulated(root) else table
 
 
 def _described(root: Path, entry: pd.DataFrame, images: pd.Series[Any]) -> dict[str, Any]:
     files = _files(root, "images")
-    masks = image_index(root / "masks") if (root / "masks").is_dir() else {}
     columns = {
         "path": images.map(files).astype(object),
         "patient": entry["Patient ID"].astype(str),
@@ -118,8 +122,6 @@ def _described(root: Path, entry: pd.DataFrame, images: pd.Series[Any]) -> dict[
     if "OriginalImage[Width" in entry and "Height]" in entry:
         columns["original_width"] = entry["OriginalImage[Width"]
         columns["original_height"] = entry["Height]"]
-    if masks:
-        columns["mask"] = images.map(masks).astype(object)
     return columns
 
 
