@@ -41,7 +41,8 @@ def fits(model: nn.Module) -> bool:
         return False
     gated = getattr(block.attn, "gate", None) is not None
     plain_keys = isinstance(block.attn.k_norm, nn.Identity) and not gated
-    return bool(vit.global_pool == "token" and vit.attn_pool is None and plain_keys)
+    pooled = getattr(vit, "attn_pool", None) is not None
+    return vit.global_pool == "token" and plain_keys and not pooled
 
 
 def explain_tokens(

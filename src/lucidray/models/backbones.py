@@ -111,7 +111,8 @@ def card(name: str) -> Backbone:
     if name in backbones:
         return backbones[name]
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, [*backbones, *timm.list_models()], n=1)
+        near = difflib.get_close_matches(name, list(backbones), n=1)
+        near = near or difflib.get_close_matches(name, timm.list_models(), n=1)
         hint = f" did you mean '{near[0]}'?" if near else ""
         raise UnknownNameError(
             f"unknown backbone '{name}';{hint} Choose one of: {', '.join(backbones)}; "
