@@ -1,10 +1,5 @@
 """Measurement of classification: measures, intervals, tests, calibration, checks. No torch."""
 
-from lucidray.metrics.bootstrap import bca_interval as bca_interval
-from lucidray.metrics.bootstrap import bootstrap as bootstrap
-from lucidray.metrics.bootstrap import bootstrap_p_value as bootstrap_p_value
-from lucidray.metrics.bootstrap import estimate as estimate
-from lucidray.metrics.bootstrap import percentile_interval as percentile_interval
 from lucidray.metrics.calibration import ReliabilityCurve as ReliabilityCurve
 from lucidray.metrics.calibration import brier as brier
 from lucidray.metrics.calibration import classwise_ece as classwise_ece
@@ -24,11 +19,11 @@ from lucidray.metrics.checks import check_measurements as check_measurements
 from lucidray.metrics.checks import check_same as check_same
 from lucidray.metrics.checks import check_sum as check_sum
 from lucidray.metrics.checks import check_unit as check_unit
+from lucidray.metrics.class_measurement import measure_multiclass as measure_multiclass
 from lucidray.metrics.class_tables import ClassRow as ClassRow
 from lucidray.metrics.class_tables import check_classes as check_classes
 from lucidray.metrics.classification import evaluate as evaluate
 from lucidray.metrics.classification import measure_binary as measure_binary
-from lucidray.metrics.classification import measure_multiclass as measure_multiclass
 from lucidray.metrics.classification import measure_multilabel as measure_multilabel
 from lucidray.metrics.comparison import compare_binary as compare_binary
 from lucidray.metrics.comparison import compare_matched as compare_matched
@@ -79,6 +74,11 @@ from lucidray.metrics.recalibration import Platt as Platt
 from lucidray.metrics.recalibration import Temperature as Temperature
 from lucidray.metrics.recalibration import fit_platt as fit_platt
 from lucidray.metrics.recalibration import fit_temperature as fit_temperature
+from lucidray.metrics.resampling import bca_interval as bca_interval
+from lucidray.metrics.resampling import bootstrap as bootstrap
+from lucidray.metrics.resampling import bootstrap_p_value as bootstrap_p_value
+from lucidray.metrics.resampling import estimate as estimate
+from lucidray.metrics.resampling import percentile_interval as percentile_interval
 from lucidray.metrics.statistics import Comparison as Comparison
 from lucidray.metrics.statistics import delong as delong
 from lucidray.metrics.statistics import delong_covariance as delong_covariance

@@ -1,4 +1,4 @@
-"""Measure a classifier: one finding, many findings, or one class out of K, with intervals.
+"""Measure a classifier of one finding or of many, with intervals.
 
 Every rate of one table comes from one confusion matrix, and every number from the same resampled
 patients. A measure that is undefined is nan, and so is its interval.
@@ -14,34 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from lucidray.errors import MetricError, ShapeError
-from lucidray.metrics.bootstrap import Estimate, Interval, Key, Panel, Progress, estimate
-from lucidray.metrics.calibration import ece_statistic, mean_statistic
-from lucidray.metrics.catalog import as_measurement, choose, metrics, names_of
+from lucidray.metrics.catalog import as_measurement, choose, metrics
 from lucidray.metrics.confusion import Counts, count
 from lucidray.metrics.inputs import (
-    Int,
-    Samples,
     binary_samples,
-    cluster_matrix,
-    encode_groups,
     finding_samples,
-    pool,
 )
 from lucidray.metrics.intervals import wilson_interval
 from lucidray.metrics.multiclass import class_samples, matrix_statistic
-from lucidray.metrics.panels import AveragedPanel, BinaryPanel, assemble, binary_panel
+from lucidray.metrics.panels import (
+    AveragedPanel,
+    BinaryPanel,
+    binary_panel,
+    micro_panel,
+    supports,
+)
+from lucidray.metrics.resampling import Estimate, Interval, Key, Progress, estimate
 from lucidray.records import Float64, Measurement
 
-#: Measures of each class, and of their averages, where exactly one class is right.
-CLASS_METRICS = (
-    "sensitivity",
-    "specificity",
-    "precision",
-    "npv",
-    "f1",
-    "auc",
-    "average_precision",
-)
 _AVERAGES = ("macro", "weighted", "micro", "overall")
 
 
@@ -172,7 +162,7 @@ def measure_multilabel(
         ShapeError, MetricError: As in `measure_binary`.
     """
     parts = finding_samples(labels, probabilities, groups)
-    _check_names(findings, len(parts))
+    check_names(findings, len(parts))
     given = dict(thresholds or {})
     unknown = sorted(set(given) - set(findings))
     if unknown:
@@ -183,7 +173,7 @@ def measure_multilabel(
         binary_panel(part, given.get(finding), names, of=finding)
         for part, finding in zip(parts, findings, strict=True)
     )
-    panel = AveragedPanel(singles, _micro(parts, singles, names), _supports(parts))
+    panel = AveragedPanel(singles, micro_panel(parts, singles, names), supports(parts))
     found = estimate(
         panel,
         parts[0].clusters,
@@ -194,58 +184,6 @@ def measure_multilabel(
         progress=progress,
     )
     return averaged_measurements(panel, found, level)
-
-
-def measure_multiclass(
-    labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    *,
-    classes: Sequence[str],
-    groups: npt.ArrayLike | None = None,
-    n_boot: int = 2000,
-    seed: int = 0,
-    interval: Interval = "percentile",
-    level: float = 0.95,
-    progress: Progress | None = None,
-) -> dict[str, dict[str, Measurement]]:
-    """Measure a choice of one class out of K; the most probable class is chosen.
-
-    Args:
-        labels: ``(N,)`` class indices or ``(N, K)`` one-hot; nan = left out.
-        probabilities: ``(N, K)``, rows summing to one.
-        classes: K names.
-        groups, n_boot, seed, interval, level, progress: As in `measure_binary`.
-
-    Returns:
-        ``"overall"`` (accuracy, balanced accuracy, kappa, MCC, log loss, Brier, calibration), then
-        each class against the rest, then their ``"macro"``, ``"weighted"`` and ``"micro"``
-        averages. Micro sensitivity, precision and F1 all equal the accuracy.
-
-    Raises:
-        ShapeError, MetricError: As in `multiclass.class_samples`.
-    """
-    truth, values, known = class_samples(labels, probabilities)
-    _check_names(classes, values.shape[1])
-    codes, clusters = encode_groups(groups, len(known))
-    cluster, left_out = codes[known], int((~known).sum())
-    panel = _class_panel(truth, values, cluster, clusters, classes)
-    overall = _overall_panel(truth, values, cluster, clusters)
-
-    def both(weights: Float64) -> dict[Key, Float64]:
-        return {**overall(weights), **panel(weights)}
-
-    found = estimate(
-        both,
-        clusters,
-        n_boot=n_boot,
-        seed=seed,
-        interval=interval,
-        level=level,
-        progress=progress,
-    )
-    shares = np.bincount(truth, minlength=len(classes)) / max(len(truth), 1)
-    result = {"overall": _overall_measurements(found, shares, len(truth), left_out)}
-    return result | averaged_measurements(panel, found, level)
 
 
 def panel_measurement(
@@ -316,74 +254,17 @@ def _wilson(rate: float, patients: int, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _supports(parts: list[Samples]) -> Float64:
-    rows = [np.bincount(p.cluster[p.positive], minlength=p.clusters) for p in parts]
-    return np.stack(rows).astype(np.float64)
+def check_names(names: Sequence[str], count: int) -> None:
+    """Check the names of findings or classes.
 
+    Args:
+        names: Names of the columns.
+        count: Number of columns.
 
-def _micro(
-    parts: list[Samples], singles: tuple[BinaryPanel, ...], names: Sequence[str]
-) -> BinaryPanel:
-    counted = [panel.cells for panel in singles if panel.cells is not None]
-    cells = np.sum(counted, axis=0) if counted else None
-    return assemble(pool(parts), cells, names, of="micro")
-
-
-def _class_panel(
-    truth: Int, values: Float64, cluster: Int, clusters: int, classes: Sequence[str]
-) -> AveragedPanel:
-    called = values.argmax(axis=1)
-    parts, singles = [], []
-    for k, name in enumerate(classes):
-        samples = Samples(truth == k, values[:, k], cluster, clusters)
-        rows = np.where(called == k, 0, 2) + np.where(truth == k, 0, 1)
-        cells = cluster_matrix(rows, cluster, (4, clusters)).toarray()
-        parts.append(samples)
-        singles.append(assemble(samples, cells, CLASS_METRICS, of=name))
-    micro = _micro(parts, tuple(singles), CLASS_METRICS)
-    return AveragedPanel(tuple(singles), micro, _supports(parts))
-
-
-def _overall_panel(truth: Int, values: Float64, cluster: Int, clusters: int) -> Panel:
-    k = values.shape[1]
-    cells = matrix_statistic(truth, values.argmax(axis=1), cluster, clusters, k)
-    top = Samples(values.argmax(axis=1) == truth, values.max(axis=1), cluster, clusters)
-    each = [ece_statistic(Samples(truth == j, values[:, j], cluster, clusters)) for j in range(k)]
-    top_ece = ece_statistic(top)
-    losses = {
-        name: mean_statistic(top, metrics.entry(name).facts["per_image"](truth, values))
-        for name in names_of("class_probabilities")
-        if "per_image" in metrics.entry(name).facts
-    }
-
-    def panel(weights: Float64) -> dict[Key, Float64]:
-        matrix = cells(weights)
-        found = {("overall", n): metrics[n](matrix) for n in names_of("matrix")}
-        found |= {("overall", n): loss(weights) for n, loss in losses.items()}
-        found["overall", "multiclass_ece"] = top_ece(weights)
-        found["overall", "classwise_ece"] = np.mean([one(weights) for one in each], axis=0)
-        return found
-
-    return panel
-
-
-def _overall_measurements(
-    found: Mapping[Key, Estimate], shares: Float64, size: int, left_out: int
-) -> dict[str, Measurement]:
-    result = {}
-    for (of, name), value in found.items():
-        if of != "overall":
-            continue
-        low, high = (np.nan, np.nan) if value.degenerate else (value.low, value.high)
-        short = name.removeprefix("multiclass_")
-        measured = as_measurement(
-            name, value.value, shares, low=low, high=high, count=size, undefined=left_out
-        )
-        result[short] = replace(measured, name=short)
-    return result
-
-
-def _check_names(names: Sequence[str], count: int) -> None:
+    Raises:
+        ShapeError: There is not one name a column.
+        MetricError: Names repeat, or take the name of an average.
+    """
     if len(names) != count:
         raise ShapeError(f"{len(names)} names but {count} columns; give one name a column")
     if len(set(names)) != count or set(names) & set(_AVERAGES):

@@ -9,14 +9,6 @@ import numpy.typing as npt
 from scipy import stats
 
 from lucidray.errors import MetricError, ShapeError
-from lucidray.metrics.bootstrap import (
-    Estimate,
-    Interval,
-    Key,
-    Progress,
-    bootstrap_p_value,
-    estimate,
-)
 from lucidray.metrics.catalog import choose, metrics
 from lucidray.metrics.inputs import (
     Samples,
@@ -27,6 +19,14 @@ from lucidray.metrics.panels import binary_panel
 from lucidray.metrics.ranking import (
     sensitivity_at_specificity_statistic,
     specificity_at_sensitivity_statistic,
+)
+from lucidray.metrics.resampling import (
+    Estimate,
+    Interval,
+    Key,
+    Progress,
+    bootstrap_p_value,
+    estimate,
 )
 from lucidray.metrics.statistics import Comparison
 from lucidray.records import Float64, Measurement

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidray.metrics.bootstrap import Key
 from lucidray.metrics.catalog import metrics
 from lucidray.metrics.confusion import Counts, cell_matrix
-from lucidray.metrics.inputs import Samples, Statistic, ratio
+from lucidray.metrics.inputs import Samples, Statistic, pool, ratio
+from lucidray.metrics.resampling import Key
 from lucidray.records import Float64
 
 
@@ -111,3 +111,24 @@ def weighted_mean(values: Float64, weights: Float64) -> Float64:
     known = ~np.isnan(values)
     total = np.where(known, weights, 0.0).sum(axis=0)
     return ratio(np.where(known, values * weights, 0.0).sum(axis=0), total)
+
+
+def supports(parts: list[Samples]) -> Float64:
+    """Return ``(F, C)``: the positives of each finding in each patient."""
+    rows = [np.bincount(p.cluster[p.positive], minlength=p.clusters) for p in parts]
+    return np.stack(rows).astype(np.float64)
+
+
+def micro_panel(
+    parts: list[Samples], singles: tuple[BinaryPanel, ...], names: Sequence[str]
+) -> BinaryPanel:
+    """Return the panel of all pairs of image and finding, pooled.
+
+    Args:
+        parts: Labeled images, one entry a finding.
+        singles: The panels of the findings; those without cells do not count in rates.
+        names: Registered measures.
+    """
+    counted = [panel.cells for panel in singles if panel.cells is not None]
+    cells = np.sum(counted, axis=0) if counted else None
+    return assemble(pool(parts), cells, names, of="micro")

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lucidray.errors import MetricError, ShapeError
-from lucidray.metrics.bootstrap import Estimate, Key, Progress, estimate
 from lucidray.metrics.catalog import metrics
 from lucidray.metrics.classification import panel_measurement
 from lucidray.metrics.inputs import Samples, as_float, binary_samples
 from lucidray.metrics.panels import BinaryPanel, binary_panel
+from lucidray.metrics.resampling import Estimate, Key, Progress, estimate
 from lucidray.records import Float64, Measurement
 
 #: What is measured of each subgroup; those that need a threshold only where there is one.
