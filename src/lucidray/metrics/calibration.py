@@ -177,7 +177,8 @@ def ece(
 
     Returns:
         Lower is better; nan where nothing is labeled. With few images it is biased upward, the
-        more so the more bins.
+        more so the more bins, and resampling adds to the bias: a bootstrap interval may lie above
+        its value.
 
     Deviates: bins the probability of the finding, not of the winning class.
     """
