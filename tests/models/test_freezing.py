@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -258,4 +257,3 @@ class Watched(BaselineCNN):
 def test_layers_that_cannot_be_followed_are_refused() -> None:
     with pytest.raises(ModelError, match="cannot be counted"):
         layers(Watched(), 3, 32)
-    assert timm.is_model("resnet50")
