@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,12 @@ from lucidray.datasets.audit.duplicates import (
     Pairs,
     clusters,
     exact_groups,
+    find_duplicates,
     near_pairs,
     parities,
     strongest_links,
 )
+from lucidray.datasets.audit.scan import scan_images
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -101,6 +104,24 @@ def test_look_alikes_are_no_copies() -> None:
     likeness = (unit @ unit.T)[np.triu_indices(12, 1)]
     assert (likeness > duplicates.NEAR).all()
     assert len(near_pairs(thumbnails)) == 0
+
+
+def test_like_films_of_one_patient_are_no_copies(tmp_path: Path) -> None:
+    """A follow-up film is alike in detail; only a nearly identical one counts as a copy."""
+    rng = np.random.default_rng(3)
+    first, change = (gaussian_filter(rng.normal(size=(64, 64)), 1.5) for _ in range(2))
+    coarse = 4 * _scaled(gaussian_filter(rng.normal(size=(64, 64)), 7))
+    second = 0.85 * _scaled(first) + 0.53 * _scaled(change)
+    for name, fine in (("a", _scaled(first)), ("b", second)):
+        Image.fromarray(_gray(coarse + fine)).save(tmp_path / f"{name}.png")
+    scan = scan_images(sorted(tmp_path.iterdir()))
+    strangers = find_duplicates(scan, patients=np.array([0, 1]))[1]
+    assert len(strangers) == 1
+    assert strangers.detail[0] < duplicates.SAME_PATIENT_DETAIL
+    assert len(find_duplicates(scan, patients=np.array([-1, -1]))[1]) == 1
+    _, pairs, numbers = find_duplicates(scan, patients=np.array([4, 4]))
+    assert len(pairs) == 0
+    assert numbers[0] != numbers[1]
 
 
 def test_blank_images_match_nothing() -> None:

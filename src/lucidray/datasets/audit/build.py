@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from lucidray.datasets.audit.baselines import associations, baselines, traits
 from lucidray.datasets.audit.duplicates import (
     DETAIL,
     NEAR,
     ORIENTATIONS,
+    SAME_PATIENT_DETAIL,
     Pairs,
     find_duplicates,
     strongest_links,
@@ -109,16 +111,18 @@ def _described(
 ) -> Audit:
     names = relative_names(here.paths(), root)
     near, detail = thresholds
-    exact, pairs, clusters = find_duplicates(scan, threshold=near, detail=detail, progress=progress)
+    patients, _ = pd.factorize(here.rows["patient"])
+    exact, pairs, clusters = find_duplicates(
+        scan, threshold=near, detail=detail, patients=patients, progress=progress
+    )
     known = traits(here, scan)
     masks, mask_faults = check_masks(here, scan, names)
-    patients = here.rows["patient"]
     found = Audit(
         name=table.name,
         root=root,
         images=len(here),
         absent=len(table) - len(here),
-        patients=int(patients.nunique()),
+        patients=int(patients.max(initial=-1)) + 1,
         unreadable=tuple(Unreadable(names[row], why) for row, why in scan.reasons.items()),
         exact=tuple(tuple(names[row] for row in group) for group in exact),
         identical_files=_identical(scan, exact),
@@ -137,6 +141,7 @@ def _described(
         settings={
             "near_threshold": near,
             "detail_threshold": detail,
+            "same_patient_detail_threshold": SAME_PATIENT_DETAIL,
             "outlier_robust_z": OUTLYING,
         },
     )

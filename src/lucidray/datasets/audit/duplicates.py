@@ -6,8 +6,10 @@ a 32×32 correlation reaches .979, while a copy cropped by 1 % falls to .978. So
 taken at .95 and then confirmed on fine detail (64×64, local contrast normalized, one pixel of
 play): copies through compression, resizing, brightness, contrast, gamma and 1° of rotation reach
 .85 to 1.0, different films at most .75, and neighboring MRI slices .6 to .8. Above .75, what is
-left on chest sets are copies and re-scaled copies of one film. Copies that were flipped or turned
-by 180° are found as well, at the price of the plain search.
+left on chest sets are copies and re-scaled copies of one film. Two films of one patient can be
+very alike without being copies, and stay together anyway when splitting by patient: they count
+from .93 only, which copies through compression or intensity pass. Copies that were flipped or
+turned by 180° are found as well, at the price of the plain search.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ Orientation = Literal["same", "mirrored", "upside down", "turned by 180°"]
 NEAR = 0.95
 #: Correlation of fine detail from which such a pair counts as two copies of one picture.
 DETAIL = 0.75
+#: The same for two images that the table gives to one patient.
+SAME_PATIENT_DETAIL = 0.93
 #: The ways in which a copy may be turned; their flips are `_FLIPS`.
 ORIENTATIONS: tuple[Orientation, ...] = ("same", "mirrored", "upside down", "turned by 180°")
 
@@ -146,9 +150,17 @@ def find_duplicates(
     *,
     threshold: float = NEAR,
     detail: float = DETAIL,
+    patients: Int | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[list[int]], Pairs, Int]:
     """Find exact groups, near pairs between their representatives, and the clusters of both.
+
+    Args:
+        scan: What was read of N images.
+        threshold: As for `near_pairs`.
+        detail: As for `near_pairs`.
+        patients: int ``(N,)``, the patient of each image, negative where unknown; None: unknown.
+        progress: As for `near_pairs`.
 
     Returns:
         Groups of rows with equal pixels; near pairs (each exact group stands for one picture, by
@@ -163,6 +175,9 @@ def find_duplicates(
     pairs = Pairs(
         rows[pairs.first], rows[pairs.second], pairs.similarity, pairs.detail, pairs.orientation
     )
+    if patients is not None:
+        one, other = patients[pairs.first], patients[pairs.second]
+        pairs = pairs.at((one != other) | (one < 0) | (pairs.detail >= SAME_PATIENT_DETAIL))
     return groups, pairs, clusters(len(scan), groups, pairs)
 
 

@@ -15,7 +15,7 @@ from lucidray.datasets.audit.baselines import class_names
 from lucidray.datasets.audit.build import relative_names
 from lucidray.datasets.audit.grouping import SPLIT_ORDER, label_text
 from lucidray.datasets.audit.pictures import Album, Box
-from lucidray.datasets.audit.result import Audit, NearPair, Outlier
+from lucidray.datasets.audit.result import Association, Audit, NearPair, Outlier
 from lucidray.datasets.table import ImageTable
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ def render_audit_page(audit: Audit, table: ImageTable) -> str:
         near=_telling_pairs(audit.near),
         odd=_varied(audit.outliers, SHOWN),
         told=audit.baselines[:24],
-        tied=[item for item in audit.associations if item.cramers_v >= 0.05][:24],
+        tied=[item for item in audit.associations if _notable(item)][:16],
         labels=_labels(here, names),
     )
 
@@ -172,6 +172,10 @@ def _spread(items: Sequence[T], limit: int) -> list[T]:
         return list(items)
     places = np.linspace(0, len(items) - 1, limit).round().astype(int).tolist()
     return [items[place] for place in places]
+
+
+def _notable(item: Association) -> bool:
+    return item.cramers_v >= 0.05 and item.p_value < 0.05
 
 
 def _amount(value: Any) -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lucidray.datasets.audit.result import Association, Audit, Baseline, LabelCount, Remark
+from lucidray.datasets.audit.result import (
+    Association,
+    Audit,
+    Baseline,
+    LabelCount,
+    Remark,
+    Severity,
+)
 
 #: Cramér's V between labels and source from which a pooled result means nothing.
 ONE_TELLS_THE_OTHER = 0.9
@@ -155,16 +162,18 @@ def _confounding(audit: Audit) -> Iterator[Remark]:
 def _tied(tied: list[Association]) -> Remark:
     most = tied[0]
     whole = most.cramers_v >= ONE_TELLS_THE_OTHER
-    others = f", and {len(tied) - 1} more findings with it" if len(tied) > 1 else ""
+    others = f"; {len(tied) - 1} more go along with it" if len(tied) > 1 else ""
     certain = "all but tells" if whole else "goes along with"
+    personal = most.trait in {"sex", "age band"}
+    severity: Severity = "critical" if whole else "note" if personal else "warning"
+    leave = "" if personal else f", and test on a {most.trait} left out of training"
     return Remark(
-        "critical" if whole else "warning",
+        severity,
         f"The {most.trait} {certain} the label",
         f"Cramér's V between {most.label} and {most.trait} is {most.cramers_v:.2f} "
         f"(0 = independent, 1 = one tells the other){others}. A model can learn the "
         f"{most.trait} instead of the disease.",
-        f"Report results within each {most.trait}, not pooled; leave one out for testing; "
-        "look at where the model looks.",
+        f"Report results within each {most.trait}, not only pooled{leave}.",
     )
 
 
@@ -176,7 +185,7 @@ def _told(predictor: str, strong: list[Baseline]) -> Remark:
         "file": "image size and file encoding alone",
         "border": "the border alone",
     }[predictor]
-    more = f"; so can {len(strong) - 1} more findings" if len(strong) > 1 else ""
+    more = f"; {len(strong) - 1} more can be told as well" if len(strong) > 1 else ""
     advice = {
         "border": "The border is the outer eighth of each side, at 16 x 16 pixels. Crop to the "
         "lungs, normalize the intensities, test on another hospital, and look whether heat maps "
@@ -231,9 +240,9 @@ def _classes(audit: Audit) -> Iterator[Remark]:
     if missing:
         yield Remark(
             "note",
-            f"{len(missing)} findings never occur",
+            f"{len(missing)} of {len(present)} findings never occur",
             f"No image carries {', '.join(missing[:8])}.",
-            "Leave them out of training and measuring; they have no AUC.",
+            "Leave out of training and measuring what has no positives; it has no AUC.",
         )
 
 

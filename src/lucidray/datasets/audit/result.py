@@ -264,6 +264,8 @@ class Audit:
         details = {
             "data_set": self.name,
             **self.totals(),
+            "boxes": self.boxes,
+            "masks": self.masks,
             "warnings": [asdict(remark) for remark in self.remarks],
             "corrupt_files": [asdict(file) for file in self.unreadable],
             "exact_duplicates": self.exact,
