@@ -273,6 +273,23 @@ def test_nothing_to_audit_is_an_error(table: ImageTable) -> None:
         audit(replace(table, rows=table.rows.assign(path=None)))
 
 
+def test_one_image_and_no_labels_are_enough(films: Path) -> None:
+    table = table_of([films / "film00.png"])
+    found = audit(replace(table, findings=(), rows=table.rows.drop(columns="Mass")))
+    assert (found.images, found.exact, found.counts) == (1, (), ())
+
+
+def test_a_set_of_broken_files_alone_is_reported(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        path.write_bytes(b"")
+    table = table_of(paths)
+    found = audit(table)
+    assert found.totals()["corrupt"] == found.images == 2
+    assert found.exact == ()
+    assert "not readable" in write_audit_page(found, table, tmp_path / "p.html").read_text()
+
+
 @pytest.mark.parametrize("threshold", [0.0, 1.5, -1.0])
 def test_thresholds_are_correlations(table: ImageTable, threshold: float) -> None:
     with pytest.raises(ConfigError, match="threshold"):

@@ -155,7 +155,7 @@ def _predictors(
     return {
         name: (features, usable)
         for name, (features, usable) in candidates.items()
-        if features.shape[1] and float(np.ptp(features[usable], axis=0).max(initial=0)) > 0
+        if features[usable].size and float(np.ptp(features[usable], axis=0).max()) > 0
     }
 
 
