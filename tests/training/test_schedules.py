@@ -7,7 +7,7 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
 from lucidray.errors import ModelError, UnknownNameError
-from lucidray.training.schedules import OPTIMIZERS, SCHEDULES, build_optimizer, factor
+from lucidray.training.schedules import build_optimizer, factor, optimizers, schedulers
 
 
 def torch_rates(build, steps: int) -> list[float]:  # type: ignore[no-untyped-def]
@@ -30,14 +30,14 @@ def test_schedules_are_torch_s(steps: int) -> None:
     assert ours == pytest.approx(torch_rates(build, steps))
 
 
-@pytest.mark.parametrize("name", list(SCHEDULES))
+@pytest.mark.parametrize("name", list(schedulers))
 def test_factors_stay_within_zero_and_one(name: str) -> None:
     factors = [factor(name, step, 20, warmup=3) for step in range(20)]
     assert min(factors) >= 0 and max(factors) <= 1 + 1e-12
-    assert SCHEDULES.entry(name).summary
+    assert schedulers.entry(name).summary
 
 
-@pytest.mark.parametrize("name", list(OPTIMIZERS))
+@pytest.mark.parametrize("name", list(optimizers))
 def test_optimizers_decay_weights_but_no_biases(name: str) -> None:
     model = torch.nn.Linear(3, 2)
     optimizer = build_optimizer(name, model, learning_rate=0.1, weight_decay=0.3)

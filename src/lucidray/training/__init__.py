@@ -1,1 +1,47 @@
-"""TODO"""
+"""Training: recipes, runs, prediction and evaluation. Needs the extra ``train``.
+
+`train` makes a run folder from a recipe and a data set, `load_run` reads it, `predict` and
+`evaluate` use it.
+"""
+
+from lucidray.training.augmentation import Augment, augment
+from lucidray.training.evaluation import Evaluation, evaluate, measure
+from lucidray.training.fit import train
+from lucidray.training.loss import Loss, build_loss, losses
+from lucidray.training.machine import Machine, this_machine
+from lucidray.training.pixels import cache_folder
+from lucidray.training.prediction import Predictions, predict
+from lucidray.training.processor import keep_memory
+from lucidray.training.recipe import Data, OperatingPoint, Phase, Recipe, load_recipe
+from lucidray.training.run import Run, load_run
+from lucidray.training.schedules import optimizers, schedulers
+from lucidray.training.task import Task, prepare_task
+
+__all__ = [
+    "Augment",
+    "Data",
+    "Evaluation",
+    "Loss",
+    "Machine",
+    "OperatingPoint",
+    "Phase",
+    "Predictions",
+    "Recipe",
+    "Run",
+    "Task",
+    "augment",
+    "build_loss",
+    "cache_folder",
+    "evaluate",
+    "keep_memory",
+    "load_recipe",
+    "load_run",
+    "losses",
+    "measure",
+    "optimizers",
+    "predict",
+    "prepare_task",
+    "schedulers",
+    "this_machine",
+    "train",
+]

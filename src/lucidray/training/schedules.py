@@ -15,23 +15,23 @@ from lucidray.registry import Registry
 Schedule = Callable[[int, int], float]
 OptimizerBuilder = Callable[[list[dict[str, object]], float], torch.optim.Optimizer]
 
-SCHEDULES = Registry[Schedule]("scheduler")
-OPTIMIZERS = Registry[OptimizerBuilder]("optimizer")
+schedulers = Registry[Schedule]("scheduler")
+optimizers = Registry[OptimizerBuilder]("optimizer")
 
 
-@SCHEDULES.register("none", source="Robbins and Monro 1951")
+@schedulers.register("none", source="Robbins and Monro 1951")
 def constant(step: int, steps: int) -> float:  # noqa: ARG001
     """Keep the learning rate."""
     return 1.0
 
 
-@SCHEDULES.register("plateau", source="Keras ReduceLROnPlateau")
+@schedulers.register("plateau", source="Keras ReduceLROnPlateau")
 def plateau(step: int, steps: int) -> float:  # noqa: ARG001
     """Keep the learning rate until the monitored metric stalls, then cut it (see `Watch`)."""
     return 1.0
 
 
-@SCHEDULES.register("cosine", source="Loshchilov and Hutter 2017, equation 5, without restarts")
+@schedulers.register("cosine", source="Loshchilov and Hutter 2017, equation 5, without restarts")
 def cosine(step: int, steps: int) -> float:
     """Fall from 1 to 0 along half a cosine.
 
@@ -41,7 +41,7 @@ def cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / max(1, steps)))
 
 
-@SCHEDULES.register("onecycle", source="Smith and Topin 2018, as torch's OneCycleLR")
+@schedulers.register("onecycle", source="Smith and Topin 2018, as torch's OneCycleLR")
 def onecycle(step: int, steps: int) -> float:
     """Rise from 1/25 to 1 over 30 % of the steps, then fall to 1/250000, both along cosines.
 
@@ -68,7 +68,7 @@ def factor(name: str, step: int, steps: int, *, warmup: int = 0) -> float:
     >>> [factor("none", step, 10, warmup=4) for step in (0, 3, 4)]
     [0.25, 1.0, 1.0]
     """
-    schedule = SCHEDULES[name]
+    schedule = schedulers[name]
     if step < warmup:
         return (step + 1) / warmup * schedule(0, max(1, steps - warmup))
     return schedule(step - warmup, max(1, steps - warmup))
@@ -78,19 +78,19 @@ def _ease(start: float, end: float, part: float) -> float:
     return end + (start - end) / 2 * (1 + math.cos(math.pi * min(1.0, part)))
 
 
-@OPTIMIZERS.register("adam", source="Kingma and Ba 2015")
+@optimizers.register("adam", source="Kingma and Ba 2015")
 def adam(groups: list[dict[str, object]], rate: float) -> torch.optim.Optimizer:
     """Adam with torch's defaults (weight decay as L2)."""
     return torch.optim.Adam(groups, lr=rate, fused=True)
 
 
-@OPTIMIZERS.register("adamw", source="Loshchilov and Hutter 2019")
+@optimizers.register("adamw", source="Loshchilov and Hutter 2019")
 def adamw(groups: list[dict[str, object]], rate: float) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay."""
     return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
-@OPTIMIZERS.register("sgd", source="Sutskever et al. 2013")
+@optimizers.register("sgd", source="Sutskever et al. 2013")
 def sgd(groups: list[dict[str, object]], rate: float) -> torch.optim.Optimizer:
     """Stochastic gradient descent with Nesterov momentum 0.9."""
     return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, fused=True)
@@ -117,7 +117,7 @@ def build_optimizer(
             "the policy leaves nothing to train; choose another, for example 'classifier_only'."
         )
     groups = list(_groups(moving, weight_decay))
-    return OPTIMIZERS[name](groups, learning_rate)
+    return optimizers[name](groups, learning_rate)
 
 
 def _groups(parameters: Iterable[Parameter], decay: float) -> Iterator[dict[str, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def match_histograms(images: Tensor, references: Tensor) -> Tensor:
@@ -51,6 +52,50 @@ def mix_amplitudes(
     mixed = torch.polar(torch.lerp(own.abs(), other, weight), own.angle())
     restored: Tensor = torch.fft.irfft2(mixed, s=(height, width))
     return restored
+
+
+def match_spectra(images: Tensor, references: Tensor, amount: Tensor) -> Tensor:
+    """Give each image the sharpness of its reference: the radial profile of its power spectrum.
+
+    The mean power at each spatial frequency is moved toward the reference's, alike in all
+    directions; phases are kept, and so is what is coarser than a quarter of the image.
+
+    Args:
+        images: float ``(B, 1, N, N)``.
+        references: float ``(B, 1, N, N)``.
+        amount: ``(B,)`` in [0, 1]: 0 keeps the image's own profile, 1 takes the reference's.
+
+    Returns:
+        float ``(B, 1, N, N)``, not clipped. No frequency changes by more than a factor of four,
+        so that noise is not blown up where an image has nothing.
+    """
+    side = images.shape[-1]
+    ring = _rings(side, images.device)
+    own = torch.fft.rfft2(images)
+    ratio = _profile(torch.fft.rfft2(references), ring) / _profile(own, ring)
+    gain = ratio.sqrt().clamp(0.25, 4).log()
+    gain[:, :_COARSE] = 0
+    gain = functional.avg_pool1d(functional.pad(gain[:, None], (3, 3), mode="replicate"), 7, 1)
+    factor = (gain[:, 0] * amount[:, None]).exp()[:, ring].view(own.shape)
+    sharpened: Tensor = torch.fft.irfft2(own * factor, s=(side, side))
+    return sharpened
+
+
+#: Frequencies, in periods an image, that are structure rather than sharpness.
+_COARSE = 4
+
+
+def _rings(side: int, device: torch.device) -> Tensor:
+    rows = torch.fft.fftfreq(side, 1 / side, device=device)[:, None]
+    columns = torch.fft.rfftfreq(side, 1 / side, device=device)[None]
+    return rows.hypot(columns).round().long().clamp(max=side // 2).flatten()
+
+
+def _profile(spectrum: Tensor, ring: Tensor) -> Tensor:
+    power = spectrum.abs().square().flatten(1)
+    count = torch.bincount(ring).to(power.dtype)
+    summed = power.new_zeros(len(power), len(count)).index_add_(1, ring, power)
+    return summed / count + 1e-8
 
 
 def _distribution(images: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from lucidray.registry import Registry
 #: ``loss(logits, targets, weights, options)``: both ``(B, F)``, weights ``(2, F)``.
 LossFunction = Callable[[Tensor, Tensor, Tensor, "Loss"], Tensor]
 
-LOSSES = Registry[LossFunction]("loss")
+losses = Registry[LossFunction]("loss")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Loss:
 
     def __post_init__(self) -> None:
         if self.name != "auto":
-            LOSSES.entry(self.name)
+            losses.entry(self.name)
 
 
 def build_loss(options: Loss, labels: Float32, *, exclusive: bool) -> Callable[..., Tensor]:
@@ -66,7 +66,7 @@ def build_loss(options: Loss, labels: Float32, *, exclusive: bool) -> Callable[.
         ConfigError: The loss does not fit findings that do (or do not) exclude each other.
         DataError: A class to be weighted never occurs in `labels`.
     """
-    entry = LOSSES.entry(_fitting(options.name, exclusive))
+    entry = losses.entry(_fitting(options.name, exclusive))
     weights = torch.from_numpy(class_weights(labels, options.class_weights, exclusive=exclusive))
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def _fitting(name: str, exclusive: bool) -> str:
         return "cross_entropy" if exclusive else "bce"
     if name == "focal" and exclusive:
         return "focal_exclusive"
-    if LOSSES.entry(name).facts["exclusive"] != exclusive:
+    if losses.entry(name).facts["exclusive"] != exclusive:
         kind = "exclude each other" if exclusive else "may occur together"
         raise ConfigError(
             f"loss '{name}' does not fit findings that {kind}; set loss.name to 'auto' or 'focal'."
@@ -135,7 +135,7 @@ def masked_mean(values: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, values, 0).sum() / known.sum().clamp(min=1)
 
 
-@LOSSES.register("bce", source="PyTorch BCEWithLogitsLoss; Wang et al. 2017", exclusive=False)
+@losses.register("bce", source="PyTorch BCEWithLogitsLoss; Wang et al. 2017", exclusive=False)
 def bce(logits: Tensor, targets: Tensor, weights: Tensor, options: Loss) -> Tensor:
     """Binary cross-entropy of each finding by itself, averaged over known labels."""
     known, smooth, weight = _binary(targets, weights, options)
@@ -143,7 +143,7 @@ def bce(logits: Tensor, targets: Tensor, weights: Tensor, options: Loss) -> Tens
     return masked_mean(weight * each, known)
 
 
-@LOSSES.register("cross_entropy", source="PyTorch CrossEntropyLoss", exclusive=True)
+@losses.register("cross_entropy", source="PyTorch CrossEntropyLoss", exclusive=True)
 def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, options: Loss) -> Tensor:
     """Cross-entropy over findings of which exactly one is present, averaged by class weight."""
     known, smooth = _exclusive(targets, options)
@@ -152,7 +152,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, options: Los
     return torch.where(known, each, 0).sum() / torch.where(known, total, 0).sum().clamp(min=1e-12)
 
 
-@LOSSES.register("focal", source="Lin et al. 2017, equations 4 and 5", exclusive=False)
+@losses.register("focal", source="Lin et al. 2017, equations 4 and 5", exclusive=False)
 def focal(logits: Tensor, targets: Tensor, weights: Tensor, options: Loss) -> Tensor:
     """Binary cross-entropy that plays down what is already right by (1 - p)^gamma."""
     known, smooth, weight = _binary(targets, weights, options)
@@ -164,7 +164,7 @@ def focal(logits: Tensor, targets: Tensor, weights: Tensor, options: Loss) -> Te
     return masked_mean(weight * each * (1 - right) ** options.gamma, known)
 
 
-@LOSSES.register("focal_exclusive", source="Lin et al. 2017, over a softmax", exclusive=True)
+@losses.register("focal_exclusive", source="Lin et al. 2017, over a softmax", exclusive=True)
 def focal_exclusive(logits: Tensor, targets: Tensor, weights: Tensor, options: Loss) -> Tensor:
     """Cross-entropy over exclusive findings that plays down what is right by (1 - p)^gamma.
 

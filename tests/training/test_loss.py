@@ -10,7 +10,7 @@ from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
 from lucidray.errors import ConfigError, DataError, ShapeError, UnknownNameError
-from lucidray.training.losses import LOSSES, Loss, build_loss, class_weights
+from lucidray.training.loss import Loss, build_loss, class_weights, losses
 
 LOGITS = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)) * 2
 MULTI = (torch.rand(12, 3, generator=torch.Generator().manual_seed(1)) < 0.4).float()
@@ -116,7 +116,7 @@ def test_losses_that_do_not_fit_are_refused() -> None:
         build_loss(Loss(), MULTI.numpy(), exclusive=False)(LOGITS[:, :1], MULTI)
 
 
-@pytest.mark.parametrize("entry", LOSSES.entries(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", losses.entries(), ids=lambda entry: entry.name)
 def test_every_loss_is_documented_and_falls_toward_the_labels(entry) -> None:  # type: ignore[no-untyped-def]
     assert entry.summary.endswith(".") and entry.source
     exclusive = entry.facts["exclusive"]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lucidray.config import STRICT
 from lucidray.training import intensity
-from lucidray.training.style import match_histograms, mix_amplitudes
+from lucidray.training.style import match_histograms, match_spectra, mix_amplitudes
 from lucidray.training.warp import check_batch, random_affine, uniform, warp
 
 Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -45,6 +45,7 @@ class Augment:
         padding: What lies beyond the edge: ``"reflect"``, ``"border"`` or ``"zeros"``.
         style: Part of the way that an image's histogram goes to that of another image of the
             batch, drawn from [0, style].
+        spectrum: The same for its sharpness, the radial profile of the power spectrum.
         fourier: The same for its low-frequency amplitudes.
         degrade: Largest loss of resolution: 0.5 may shrink the image to half its side.
         blur: Largest standard deviation of a Gaussian blur in pixels.
@@ -68,6 +69,7 @@ class Augment:
     flip: Fraction = 0.0
     padding: Literal["reflect", "border", "zeros"] = "reflect"
     style: Fraction = 0.0
+    spectrum: Fraction = 0.0
     fourier: Fraction = 0.0
     degrade: Below1 = 0.0
     blur: Strength = 0.0
@@ -143,6 +145,11 @@ def _style(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
     return torch.lerp(images, match_histograms(images, _others(images, generator)), amount)
 
 
+def _spectrum(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    amount = uniform(generator, len(images), 0, strength)
+    return match_spectra(images, _others(images, generator), amount).clamp(0, 1)
+
+
 def _fourier(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     amount = uniform(generator, len(images), 0, strength)
     return mix_amplitudes(images, _others(images, generator), amount).clamp(0, 1)
@@ -196,6 +203,7 @@ def _erase(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
 
 #: In the order in which a picture suffers them: the machine, the optics, the exposure, the file.
 _STEPS: dict[str, Step] = {
+    "spectrum": _spectrum,
     "style": _style,
     "fourier": _fourier,
     "degrade": _degrade,
@@ -211,4 +219,4 @@ _STEPS: dict[str, Step] = {
 }
 
 #: Steps whose histograms and spectra must not see the padding that a warp brings in.
-_BEFORE_WARP = ("style", "fourier")
+_BEFORE_WARP = ("spectrum", "style", "fourier")

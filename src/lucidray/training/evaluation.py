@@ -1,0 +1,160 @@
+"""Measure a run on images that it has not seen, at its own operating points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lucidray.datasets.table import ImageTable
+from lucidray.errors import DataError
+from lucidray.metrics import measure_binary, measure_multiclass, measure_multilabel
+from lucidray.records import Float32, Measurement
+from lucidray.training.fit import patients
+from lucidray.training.pixels import Progress
+from lucidray.training.prediction import Predictions, predict
+from lucidray.training.run import Run, plain
+from lucidray.training.task import labeled_rows
+
+Measured = Mapping[str, Mapping[str, Measurement]]
+
+#: What stands at the top of the JSON, each with its interval beside it.
+HEADLINES = (
+    *("auc", "balanced_accuracy", "accuracy", "sensitivity", "specificity"),
+    *("average_precision", "precision", "f1"),
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a run does on a set of images.
+
+    Args:
+        data: The data set's name.
+        findings: F names.
+        labels: float32 ``(N, F)``: 1, 0 or nan.
+        predictions: Of the same images.
+        patients: The patient of each image.
+        operating_points: The run's own, chosen on its validation images.
+        measurements: By finding and name; for several findings also ``"macro"``, ``"weighted"``
+            and ``"micro"``, and where findings exclude each other ``"overall"``.
+    """
+
+    data: str
+    findings: tuple[str, ...]
+    labels: Float32
+    predictions: Predictions
+    patients: tuple[str, ...]
+    operating_points: Mapping[str, float]
+    measurements: Measured
+
+    def headline(self, name: str) -> Measurement | None:
+        """Return the one number that stands for all findings: overall, else macro; None: none."""
+        for group in ("overall", "macro", self.findings[0]):
+            if name in self.measurements.get(group, {}):
+                return self.measurements[group][name]
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values: headline numbers, their intervals, and all by finding."""
+        found = {name: self.headline(name) for name in HEADLINES}
+        heads = {name: value for name, value in found.items() if value is not None}
+        values: dict[str, Any] = plain(
+            {
+                "data": self.data,
+                "images": len(self.labels),
+                "patients": len(set(self.patients)),
+                "findings": self.findings,
+                **{name: value.value for name, value in heads.items()},
+                "intervals": {name: (value.low, value.high) for name, value in heads.items()},
+                "operating_points": self.operating_points,
+                "measurements": {
+                    group: {name: _as_json(value) for name, value in values.items()}
+                    for group, values in self.measurements.items()
+                },
+            }
+        )
+        return values
+
+
+def evaluate(
+    run: Run,
+    table: ImageTable,
+    *,
+    n_boot: int = 2000,
+    cache: str | Path | None = None,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Predict a table's images and measure the predictions.
+
+    Args:
+        run: A finished run.
+        table: Images that the run has not learned from; its findings must include the run's.
+        n_boot: Bootstrap replicates, drawn by patient; 0: no intervals.
+        cache: Folder of decoded pixels; None: the user's cache folder.
+        batch_size: Images at a time.
+        progress: Called with images done and in all, over all members.
+
+    Returns:
+        The measurements. Rates are at the run's own operating points; where findings exclude each
+        other, of the likeliest one.
+
+    Raises:
+        DataError: No image is labeled with the run's findings.
+        UnknownNameError: The table lacks a finding of the run.
+    """
+    table = table.present()
+    table = table.where(labeled_rows(table, run.findings))
+    if not len(table):
+        raise DataError(
+            f"no image of '{table.name}' is here and labeled with {', '.join(run.findings)}."
+        )
+    found = predict(run, table, cache=cache, batch_size=batch_size, progress=progress)
+    labels, groups = table.labels(run.findings), patients(table)
+    measured = measure(run, labels, found.probabilities, groups, n_boot=n_boot)
+    points = dict(run.operating_points)
+    return Evaluation(table.name, run.findings, labels, found, tuple(groups), points, measured)
+
+
+def measure(
+    run: Run, labels: Float32, probabilities: Float32, groups: list[str], *, n_boot: int = 2000
+) -> Measured:
+    """Measure probabilities at a run's operating points.
+
+    Args:
+        run: Gives findings and operating points.
+        labels: ``(N, F)``: 1, 0 or nan.
+        probabilities: ``(N, F)``.
+        groups: The patient of each image.
+        n_boot: Bootstrap replicates; 0: no intervals.
+
+    Returns:
+        Measurements by finding (or average) and name.
+    """
+    points, names = run.operating_points, run.findings
+    if run.exclusive:
+        return measure_multiclass(
+            labels, probabilities, classes=names, groups=groups, n_boot=n_boot
+        )
+    if len(names) == 1:
+        threshold = points.get(names[0])
+        single = measure_binary(
+            labels[:, 0], probabilities[:, 0], threshold=threshold, groups=groups, n_boot=n_boot
+        )
+        return {names[0]: single}
+    return measure_multilabel(
+        labels, probabilities, findings=names, thresholds=points, groups=groups, n_boot=n_boot
+    )
+
+
+def _as_json(value: Measurement) -> dict[str, Any]:
+    return {
+        "value": value.value,
+        "low": value.low,
+        "high": value.high,
+        "count": value.count,
+        "chance": value.chance,
+        "undefined": value.undefined,
+    }

@@ -1,0 +1,246 @@
+"""Train a recipe: from a data folder to a run folder."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lucidray.datasets.table import ImageTable
+from lucidray.errors import MetricError
+from lucidray.metrics import operating_points as rules
+from lucidray.records import Float32
+from lucidray.training.machine import Machine, this_machine
+from lucidray.training.member import Job, Row, train_member, write_history
+from lucidray.training.order import batches
+from lucidray.training.pixels import Progress
+from lucidray.training.prediction import Predictions, predict_examples
+from lucidray.training.processor import keep_memory
+from lucidray.training.recipe import OperatingPoint, Recipe
+from lucidray.training.run import (
+    Run,
+    begin,
+    load_run,
+    plain,
+    read_status,
+    write_json,
+    write_status,
+)
+from lucidray.training.task import Task, prepare_task
+from lucidray.training.weights import write_text, write_whole
+
+
+def train(
+    recipe: Recipe,
+    data: str | Path | ImageTable,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    devices: int = 1,
+    cache: str | Path | None = None,
+    save_every_s: float = 300.0,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a recipe and leave a run folder.
+
+    The folder holds ``run.json`` (recipe, versions, seeds, digest of the data, timing),
+    ``status``, the weights of each member (``best``, ``last``), ``history.csv``, ``split.csv``,
+    ``validation.npz``, ``operating_points.json`` and ``log/`` for TensorBoard.
+
+    Args:
+        recipe: What to train.
+        data: A data set's folder, or its table.
+        out: The run folder: new, empty, or with `resume` a run that was stopped.
+        resume: Go on with a run that was stopped, wherever it was; the result is the same as if
+            it had not been. A finished run is returned as it is.
+        devices: Processes (or GPUs) that share each batch; from two on by
+            DistributedDataParallel.
+        cache: Folder of decoded pixels; None: the user's cache folder.
+        save_every_s: Seconds after which a state is kept within an epoch.
+        progress: Called with training steps done and in all.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        RunError: `out` is in the way, or belongs to another recipe or other data.
+        DataError: The data cannot be learned from as the recipe wants it.
+        KeyboardInterrupt: The user stopped it; ``resume`` goes on.
+    """
+    folder, started = Path(out), time.monotonic()
+    keep_memory()
+    cached = None if cache is None else Path(cache)
+    task = prepare_task(recipe, data, cache=cached)
+    machine = this_machine(recipe.precision, devices=devices)
+    facts = _facts(task, machine)
+    begun = begin(folder, recipe, facts, resume=resume)
+    if resume and read_status(folder) == "finished":
+        return load_run(folder)
+    machine = replace(machine, **begun["machine"])
+    with _status(folder), torch.random.fork_rng():
+        job = Job(recipe, task, machine, folder, save_every_s, _Steps(recipe, task, progress))
+        _write_split(folder / "split.csv", task)
+        members = _train_members(job)
+        _conclude(job, begun, members, started)
+    return load_run(folder)
+
+
+def _facts(task: Task, machine: Machine) -> dict[str, Any]:
+    return {
+        "findings": list(task.findings),
+        "exclusive": task.exclusive,
+        "digest": task.digest,
+        "machine": asdict(machine),
+        "data": {
+            "name": task.table.name,
+            "terms": task.table.terms,
+            "train": len(task.train.examples),
+            "validation": len(task.validation.examples),
+        },
+    }
+
+
+def _train_members(job: Job) -> list[dict[str, Any]]:
+    rows: list[Row] = []
+    members = []
+    for seed in job.recipe.seeds:
+        done, member = train_member(job, seed, rows)
+        rows += done
+        members.append(member)
+    write_history(job.folder / "history.csv", rows)
+    return members
+
+
+def _conclude(job: Job, begun: dict[str, Any], members: list[dict[str, Any]], since: float) -> None:
+    folder, task = job.folder, job.task
+    spent = begun.get("seconds", 0.0) + time.monotonic() - since
+    facts = begun | {"members": members, "seconds": spent}
+    run = Run(folder, job.recipe, task.findings, task.exclusive, {}, facts)
+    found = predict_examples(run, task.validation.examples, run.models(), device=job.machine.device)
+    _write_predictions(folder / "validation.npz", found, task)
+    groups = patients(task.validation.table)
+    points = choose_points(
+        job.recipe.operating_point, task.findings, task.validation.examples.labels, found, groups
+    )
+    write_json(folder / "operating_points.json", points)
+    write_json(folder / "run.json", plain(facts))
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def choose_points(
+    rule: OperatingPoint,
+    findings: tuple[str, ...],
+    labels: Float32,
+    found: Predictions,
+    groups: list[str],
+) -> dict[str, Any]:
+    """Choose an operating point for each finding, on validation images.
+
+    Args:
+        rule: The recipe's.
+        findings: F names.
+        labels: ``(N, F)``.
+        found: Predictions of the same images.
+        groups: The patient of each image.
+
+    Returns:
+        By finding: the point with what it did on validation. A finding that validation shows only
+        present or only absent (or too seldom to be sure of a sensitivity) has none.
+    """
+    chosen = {}
+    for index, name in enumerate(findings):
+        try:
+            point = _point(rule, labels[:, index], found.probabilities[:, index], groups)
+        except MetricError:
+            continue
+        chosen[name] = plain(asdict(point))
+    return chosen
+
+
+def _point(
+    rule: OperatingPoint, labels: Float32, probabilities: Float32, groups: list[str]
+) -> rules.OperatingPoint:
+    value = rule.value
+    if rule.method == "youden":
+        return rules.youden(labels, probabilities, groups=groups)
+    if rule.method == "f_beta":
+        return rules.best_f_beta(labels, probabilities, beta=value or 1.0, groups=groups)
+    if rule.method == "sensitivity":
+        return rules.sensitivity_constrained(
+            labels, probabilities, target=value or 0.95, groups=groups
+        )
+    if rule.method == "fixed":
+        return rules.at_threshold(labels, probabilities, value or 0.5, groups=groups)
+    return rules.robust_youden(labels, probabilities, groups=groups)
+
+
+def patients(table: ImageTable) -> list[str]:
+    """Return the patient of each row; an image without one is its own patient."""
+    known = table.rows["patient"].notna()
+    names = "patient " + table.rows["patient"].astype(str)
+    return list(names.where(known, "image " + table.rows["image"].astype(str)))
+
+
+def _write_split(path: Path, task: Task) -> None:
+    known = {
+        image: digest
+        for part in (task.train, task.validation)
+        for image, digest in zip(part.table.rows["image"], part.digests, strict=True)
+    }
+    rows = task.table.rows[["image", "split"]]
+    write_text(path, rows.assign(sha256=rows["image"].map(known)).to_csv(index=False))
+
+
+def _write_predictions(path: Path, found: Predictions, task: Task) -> None:
+    def write(beside: Path) -> None:
+        with beside.open("wb") as file:
+            np.savez(
+                file,
+                logits=found.logits,
+                probabilities=found.probabilities,
+                labels=task.validation.examples.labels,
+                findings=np.array(task.findings),
+                images=task.validation.table.rows["image"].to_numpy(dtype=str),
+            )
+
+    write_whole(path, write)
+
+
+@contextmanager
+def _status(folder: Path) -> Iterator[None]:
+    write_status(folder, "running")
+    try:
+        yield
+    except KeyboardInterrupt:
+        write_status(folder, "interrupted")
+        raise
+    except BaseException:
+        write_status(folder, "failed")
+        raise
+    write_status(folder, "finished")
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Counts training steps over all members and phases for a progress bar."""
+
+    recipe: Recipe
+    task: Task
+    progress: Progress | None
+
+    def __call__(self, seed: int, number: int, done: int) -> None:
+        if self.progress is None:
+            return
+        images = np.arange(len(self.task.train.examples))
+        phases = [
+            phase.epochs * len(batches(images, phase.batch_size)) for phase in self.recipe.phases
+        ]
+        before = self.recipe.seeds.index(seed) * sum(phases) + sum(phases[:number])
+        self.progress(before + done, len(self.recipe.seeds) * sum(phases))

@@ -1,0 +1,127 @@
+"""From stored pixels to what a network takes in: scaled, varied, normalized."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lucidray.images.preprocessing import Preprocessing, channel_constants
+from lucidray.records import Float32
+from lucidray.training.order import Indices
+
+
+class Pixels(Protocol):
+    """Prepared images by index, for example a `lucidray.images.cache.PixelCache`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: Indices, /) -> npt.NDArray[np.uint8]:
+        """Return uint8 ``(B, S, S)``."""
+        ...
+
+
+class Features(Protocol):
+    """What a frozen trunk makes of the images (`lucidray.training.features.Features`)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: Tensor, /) -> Tensor:
+        """Return ``(B, ...)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images with their labels.
+
+    Args:
+        pixels: One image a row of `labels`.
+        labels: float32 ``(N, F)``: 1, 0 or nan.
+        features: What the frozen trunk makes of the images; then `pixels` rest.
+    """
+
+    pixels: Pixels
+    labels: Float32
+    features: Features | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def fetch(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        """Return the inputs ``(B, ...)`` and labels ``(B, F)`` of some images."""
+        labels = torch.from_numpy(self.labels[indices])
+        if self.features is not None:
+            return self.features[torch.from_numpy(indices)], labels
+        return torch.from_numpy(np.ascontiguousarray(self.pixels[indices]))[:, None], labels
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """Scale uint8 pixels to float32 in [0, 1]."""
+    return pixels.float().div_(255)
+
+
+def mix(inputs: Tensor, targets: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Blend each image and its labels with another of the batch.
+
+    Args:
+        inputs: ``(B, ...)``.
+        targets: ``(B, F)``; unknown in either image is unknown in the blend.
+        alpha: Both parameters of the beta distribution from which the one weight is drawn.
+        seed: Of the draw.
+
+    Source:
+        Zhang et al. 2018, mixup, equation 1 with one weight a batch (as in the authors' code).
+    """
+    generator = np.random.default_rng(seed)
+    weight = float(generator.beta(alpha, alpha))
+    order = torch.from_numpy(generator.permutation(len(inputs))).to(inputs.device)
+    return (
+        torch.lerp(inputs[order], inputs, weight),
+        torch.lerp(targets[order], targets, weight),
+    )
+
+
+class Normalized:
+    """A network that takes grey images in [0, 1] and normalizes them itself.
+
+    Args:
+        network: What comes after normalization.
+        image: The recipe's preprocessing.
+    """
+
+    def __init__(self, network: Callable[[Tensor], Tensor], image: Preprocessing) -> None:
+        self.network = network
+        self.image = image
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return what the network makes of float images ``(B, 1, S, S)`` in [0, 1]."""
+        return self.network(normalize(images, self.image))
+
+
+def normalize(images: Tensor, image: Preprocessing) -> Tensor:
+    """Do in torch, on any device, what `lucidray.images.preprocessing.normalize` does in NumPy.
+
+    Args:
+        images: float ``(B, 1, S, S)`` in [0, 1].
+        image: Names the normalization and the channels.
+
+    Returns:
+        float ``(B, C, S, S)``, channels last in memory.
+    """
+    if image.normalization == "zscore":
+        deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True, correction=0)
+        safe = torch.where(deviation > 1e-6, deviation, torch.inf)
+        normal = ((images - mean) / safe).expand(-1, image.channels, -1, -1)
+    else:
+        mean, deviation = (
+            torch.from_numpy(constants).to(images.device).view(1, -1, 1, 1)
+            for constants in channel_constants(image)
+        )
+        normal = images / deviation - mean / deviation
+    return normal.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,276 @@
+"""One phase of training as a Lightning module: what happens in a step and at an epoch's end.
+
+What an epoch does depends on seed, phase and epoch alone, and what a step draws on the step
+besides. So a state that was saved anywhere continues to the same result.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from lucidray.errors import DataError, ModelError
+from lucidray.models.classifier import Classifier
+from lucidray.training.augmentation import augment
+from lucidray.training.averaging import Average, load_moving, moving_names, moving_state
+from lucidray.training.inputs import mix, to_unit
+from lucidray.training.monitor import Watch, measure_epoch, rises
+from lucidray.training.order import Indices, batches, derive_seed, epoch_order
+from lucidray.training.schedules import build_optimizer, factor
+from lucidray.training.setting import Batches, Setting, State
+
+
+class Learner(lightning.LightningModule):
+    """A phase in progress.
+
+    Args:
+        model: Frozen as the phase wants it; changed in place.
+        setting: What the phase is.
+        state: What `Setting.save` was given, to go on from there.
+    """
+
+    def __init__(self, model: Classifier, setting: Setting, state: State | None = None) -> None:
+        super().__init__()
+        self.model = model.train()
+        self.setting = setting
+        self.names = moving_names(model)
+        self.epoch, self.step = 0, 0
+        self.rate, self.rate_cut, self.seconds = 0.0, 1.0, 0.0
+        self.loss_sum, self.loss_count = torch.zeros(()), 0
+        self.rows: list[dict[str, float]] = []
+        phase = setting.phase
+        self.watch = Watch(rises(phase.monitor), phase.patience)
+        self.plateau = Watch(rises(phase.monitor), phase.plateau_patience)
+        self.optimizer_state: State | None = None
+        self.average = Average(model, self.names, setting.ema) if setting.ema else None
+        self._values: dict[str, float] = {}
+        self._seen: list[tuple[Tensor, Tensor]] = []
+        self._lent = ExitStack()
+        self._since = self._saved = time.monotonic()
+        if state is not None:
+            self._restore(state)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done or patience has run out."""
+        return self.epoch >= self.setting.phase.epochs or self.watch.exhausted
+
+    # What is learned from.
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return what is left of the present epoch."""
+        plan = list(enumerate(self._plan()))[self.step :]
+        return DataLoader(Batches(self.setting.train, plan), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return this process's share of the validation images."""
+        size, world = self.setting.phase.batch_size, self.trainer.world_size
+        order = np.arange(len(self.setting.validation))[self.trainer.global_rank :: world]
+        plan = [(0, order[start : start + size]) for start in range(0, len(order), size)]
+        return DataLoader(Batches(self.setting.validation, plan), batch_size=None)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the phase's optimizer, as it was where the phase goes on."""
+        phase = self.setting.phase
+        optimizer = build_optimizer(
+            phase.optimizer,
+            self.model,
+            learning_rate=phase.learning_rate,
+            weight_decay=phase.weight_decay,
+        )
+        if self.optimizer_state is not None:
+            optimizer.load_state_dict(self.optimizer_state)
+        return optimizer
+
+    # A step.
+
+    def on_fit_start(self) -> None:
+        """Bring the averaged weights to the model's device."""
+        if self.average is not None:
+            self.average.to(self.device)
+
+    def on_train_epoch_start(self) -> None:
+        """Put what moves into training mode, and only that."""
+        self.model.train()
+        self._since = time.monotonic()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Set the learning rate of the step."""
+        self.rate = self._rate()
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.rate
+
+    def training_step(self, batch: tuple[Tensor, Tensor, int, Any], batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Return the loss of one batch."""
+        inputs, targets, step, _ = batch
+        setting = self.setting
+        seed = derive_seed(setting.seed, setting.number, self.epoch, step, self.global_rank)
+        torch.manual_seed(seed)
+        inputs = self._vary(inputs, seed)
+        if setting.mixup:
+            inputs, targets = mix(inputs, targets, setting.mixup, seed)
+        loss = setting.loss(setting.network(inputs), targets)
+        self.loss_sum = self.loss_sum.to(loss.device) + loss.detach() * len(targets)
+        self.loss_count += len(targets)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Average the weights, and keep the state if it is time."""
+        if self.average is not None:
+            self.average.update()
+        self.step += 1
+        self.setting.step_done(self.epoch * self._steps() + self.step)
+        late = time.monotonic() - self._saved >= self.setting.save_every_s
+        if late and self.step < self._steps():
+            self._keep()
+
+    # The end of an epoch.
+
+    def on_validation_epoch_start(self) -> None:
+        """Lend the averaged weights to the model."""
+        self._seen = []
+        if self.average is not None:
+            self._lent.enter_context(self.average.in_place())
+
+    def validation_step(self, batch: tuple[Tensor, Tensor, int, Tensor], batch_idx: int) -> None:  # noqa: ARG002
+        """Collect the logits of one batch."""
+        inputs, _, _, indices = batch
+        if inputs.dtype == torch.uint8:
+            inputs = to_unit(inputs)
+        logits = self.setting.network(inputs).float().cpu()
+        self._seen.append((indices.cpu(), logits))
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure the logits of all processes."""
+        self._lent.close()
+        validation = self.setting.validation
+        logits = torch.zeros(validation.labels.shape)
+        for indices, values in self._gathered():
+            logits[indices] = values
+        probabilities = self.model.probabilities(logits).numpy()
+        loss = self.setting.loss(logits, torch.from_numpy(validation.labels))
+        also = self.setting.phase.monitor
+        exclusive = self.model.exclusive
+        self._values = {"val_loss": float(loss)} | measure_epoch(
+            validation.labels, probabilities, exclusive=exclusive, also=also
+        )
+
+    def on_train_epoch_end(self) -> None:
+        """Write the epoch down, judge it, and keep the state."""
+        row = self._row()
+        self.rows.append(row)
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=self.epoch)
+        self._judge(row[self.setting.phase.monitor])
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum, self.loss_count, self.seconds = torch.zeros(()), 0, 0.0
+        self._since = time.monotonic()
+        self._keep()
+        self.trainer.should_stop = self.finished
+
+    def _row(self) -> dict[str, float]:
+        total = torch.stack([self.loss_sum.cpu(), torch.tensor(float(self.loss_count))])
+        total = self.trainer.strategy.reduce(total.to(self.device), reduce_op="sum").cpu()
+        train_loss = float(total[0] / total[1])
+        if not np.isfinite(train_loss):
+            raise ModelError(
+                f"the training loss is {train_loss} in epoch {self.epoch + 1}; lower the learning "
+                "rate, set clip_gradient = 1.0, or set precision to 'fp32'."
+            )
+        setting = self.setting
+        row: dict[str, float] = {"seed": setting.seed, "phase": setting.number}
+        row |= {"epoch": self.epoch, "seconds": self.seconds + time.monotonic() - self._since}
+        row |= {"learning_rate": self.rate, "train_loss": train_loss}
+        return row | self._values
+
+    def _judge(self, value: float) -> None:
+        if np.isnan(value):
+            raise DataError(
+                f"{self.setting.phase.monitor} is not defined on the validation images, probably "
+                "because they show one class only. Keep more for validation, or monitor val_loss."
+            )
+        phase = self.setting.phase
+        self.watch = self.watch.see(value, self.epoch)
+        self.plateau = self.plateau.see(value, self.epoch)
+        if self.watch.improved and self.trainer.is_global_zero:
+            self.setting.save_best(self.kept_weights())
+        if phase.scheduler == "plateau" and self.plateau.exhausted:
+            self.rate_cut *= phase.plateau_factor
+            self.plateau = self.plateau.rested()
+
+    def kept_weights(self) -> dict[str, Tensor]:
+        """Copy what moves, averaged where an average is kept."""
+        if self.average is not None:
+            return {name: value.clone() for name, value in self.average.state.items()}
+        return moving_state(self.model, self.names)
+
+    # What is kept.
+
+    def _keep(self) -> None:
+        self._saved = now = time.monotonic()
+        self.seconds, self._since = self.seconds + now - self._since, now
+        if not self.trainer.is_global_zero:
+            return
+        average = self.average
+        self.setting.save(
+            {
+                "phase": self.setting.number,
+                "position": (self.epoch, self.step, self.rate_cut, self.seconds),
+                "loss": (float(self.loss_sum), self.loss_count),
+                "watch": asdict(self.watch),
+                "plateau": asdict(self.plateau),
+                "rows": self.rows,
+                "moving": moving_state(self.model, self.names),
+                "average": None if average is None else (average.steps, average.state),
+                "optimizer": self.trainer.optimizers[0].state_dict(),
+            }
+        )
+
+    def _restore(self, state: State) -> None:
+        self.epoch, self.step, self.rate_cut, self.seconds = state["position"]
+        self.loss_sum, self.loss_count = torch.tensor(state["loss"][0]), state["loss"][1]
+        self.watch, self.plateau = Watch(**state["watch"]), Watch(**state["plateau"])
+        self.rows = state["rows"]
+        self.optimizer_state = state["optimizer"]
+        load_moving(self.model, state["moving"])
+        if self.average is not None:
+            self.average.steps, self.average.state = state["average"]
+
+    def _plan(self) -> list[Indices]:
+        setting = self.setting
+        parts = (setting.seed, setting.number, self.epoch)
+        order = epoch_order(setting.train.labels, balanced=setting.balanced, parts=parts)
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        return batches(order, setting.phase.batch_size, world=world, rank=rank)
+
+    def _steps(self) -> int:
+        order = np.arange(len(self.setting.train))
+        return len(batches(order, self.setting.phase.batch_size, world=self.trainer.world_size))
+
+    def _rate(self) -> float:
+        phase, steps = self.setting.phase, self._steps()
+        done = self.epoch * steps + self.step
+        warmup = round(phase.warmup_epochs * steps)
+        shape = factor(phase.scheduler, done, phase.epochs * steps, warmup=warmup)
+        return phase.learning_rate * self.rate_cut * shape
+
+    def _vary(self, inputs: Tensor, seed: int) -> Tensor:
+        if inputs.dtype != torch.uint8:
+            return inputs
+        generator = torch.Generator(device=inputs.device).manual_seed(seed)
+        return augment(to_unit(inputs), self.setting.augment, generator)
+
+    def _gathered(self) -> list[tuple[Tensor, Tensor]]:
+        if self.trainer.world_size == 1:
+            return self._seen
+        everyone: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(everyone, self._seen)
+        return [pair for seen in everyone for pair in seen]

@@ -1,0 +1,223 @@
+"""Training one member of an ensemble: phase after phase, from wherever it was stopped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lucidray.models.classifier import Classifier
+from lucidray.models.freezing import freeze, split_at_frozen
+from lucidray.training.averaging import load_moving
+from lucidray.training.features import Features, compute_features, trunk_key
+from lucidray.training.inputs import Examples, Normalized
+from lucidray.training.learner import Learner
+from lucidray.training.loss import build_loss
+from lucidray.training.machine import Machine, fit
+from lucidray.training.order import derive_seed
+from lucidray.training.recipe import Phase, Recipe
+from lucidray.training.run import new_model
+from lucidray.training.setting import Setting, State, ignore
+from lucidray.training.task import Task
+from lucidray.training.weights import (
+    load_state,
+    load_weights,
+    save_state,
+    save_weights,
+    write_text,
+)
+
+#: One epoch in ``history.csv``.
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all members share.
+
+    Args:
+        recipe: What to train.
+        task: What to learn.
+        machine: Where to compute.
+        folder: The run folder.
+        save_every_s: Seconds after which a state is kept within an epoch.
+        step_done: Takes the number of steps of a member and phase as they are done.
+    """
+
+    recipe: Recipe
+    task: Task
+    machine: Machine
+    folder: Path
+    save_every_s: float = 300.0
+    step_done: Callable[[int, int, int], None] = ignore
+
+    def place(self, seed: int) -> Path:
+        """Return the folder of a member's checkpoints."""
+        return self.folder / "checkpoints" / f"seed_{seed}"
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes down a phase in progress.
+
+    Args:
+        place: Folder of the member's checkpoints.
+        history: The run's ``history.csv``.
+        earlier: Epochs of earlier members and phases.
+    """
+
+    place: Path
+    history: Path
+    earlier: Sequence[Row] = field(default_factory=list)
+
+    def save(self, state: State) -> None:
+        """Keep a state, and the history up to it."""
+        save_state(self.place / "state.pt", state)
+        if state["position"][1] == 0:
+            write_history(self.history, [*self.earlier, *state["rows"]])
+
+    def save_best(self, weights: dict[str, Tensor]) -> None:
+        """Keep the weights of the best epoch so far."""
+        save_weights(self.place / "best.safetensors", weights)
+
+
+def train_member(job: Job, seed: int, earlier: Sequence[Row]) -> tuple[list[Row], dict[str, Any]]:
+    """Train one model through all phases.
+
+    Args:
+        job: What and where.
+        seed: Of this member: of its start, its order of images and its augmentation.
+        earlier: Epochs of earlier members, for the history.
+
+    Returns:
+        The epochs of this member, and for ``run.json`` the names of its weights with the epoch
+        that they are of.
+    """
+    place = job.place(seed)
+    place.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(derive_seed(seed))
+    task = job.task
+    model = new_model(job.recipe, task.findings, exclusive=task.exclusive, pretrained=True)
+    model = model.to(memory_format=torch.channels_last)
+    rows: list[Row] = []
+    chosen: Row = {}
+    for number in range(len(job.recipe.phases)):
+        record = place / f"phase_{number}.json"
+        if not record.is_file():
+            _train_phase(job, model, seed, number, [*earlier, *rows])
+        done = json.loads(record.read_text(encoding="utf-8"))
+        load_weights(place / f"phase_{number}.safetensors", model)
+        rows += done["rows"]
+        chosen = done["rows"][done["epoch"]]
+    return rows, _publish(job, seed, chosen)
+
+
+def _publish(job: Job, seed: int, chosen: Row) -> dict[str, Any]:
+    suffix = f".seed_{seed}" if len(job.recipe.seeds) > 1 else ""
+    last = f"phase_{len(job.recipe.phases) - 1}"
+    sources = {f"best{suffix}": last, f"last{suffix}": "last"}
+    for name, source in sources.items():
+        state = load_weights(job.place(seed) / f"{source}.safetensors")
+        save_weights(job.folder / f"{name}.safetensors", state)
+    return {"weights": f"best{suffix}.safetensors", "last": f"last{suffix}.safetensors"} | chosen
+
+
+def _train_phase(
+    job: Job, model: Classifier, seed: int, number: int, earlier: Sequence[Row]
+) -> None:
+    phase, place = job.recipe.phases[number], job.place(seed)
+    freeze(model, phase.policy, layer_count=phase.layer_count, fraction=phase.fraction)
+    state = load_state(place / "state.pt")
+    if state is not None and state["phase"] != number:
+        state = None
+    keeper = Keeper(place, job.folder / "history.csv", earlier)
+    setting = _setting(job, model, seed, number, keeper)
+    learner = Learner(model, setting, state)
+    if not learner.finished:
+        fit(learner, job.machine, job.folder / "log")
+        if job.machine.devices > 1:
+            learner = Learner(model, setting, load_state(place / "state.pt"))
+    _finish_phase(learner, phase, place, number)
+
+
+def _finish_phase(learner: Learner, phase: Phase, place: Path, number: int) -> None:
+    model = learner.model.cpu()
+    load_moving(model, {name: value.cpu() for name, value in learner.kept_weights().items()})
+    save_weights(place / "last.safetensors", model.state_dict())
+    if phase.keep == "best":
+        load_moving(model, load_weights(place / "best.safetensors"))
+    save_weights(place / f"phase_{number}.safetensors", model.state_dict())
+    epoch = learner.watch.epoch if phase.keep == "best" else len(learner.rows) - 1
+    record = {"epoch": epoch, "rows": learner.rows}
+    write_text(place / f"phase_{number}.json", json.dumps(record))
+    (place / "state.pt").unlink(missing_ok=True)
+
+
+def _setting(job: Job, model: Classifier, seed: int, number: int, keeper: Keeper) -> Setting:
+    recipe, task = job.recipe, job.task
+    train, validation, network = _frozen_once(job, model.train(), number)
+    return Setting(
+        phase=recipe.phases[number],
+        number=number,
+        seed=seed,
+        train=train,
+        validation=validation,
+        loss=build_loss(recipe.loss, task.train.examples.labels, exclusive=task.exclusive),
+        network=network,
+        augment=recipe.augment,
+        mixup=recipe.mixup,
+        ema=recipe.ema,
+        clip_gradient=recipe.clip_gradient,
+        balanced=recipe.balanced,
+        save=keeper.save,
+        save_best=keeper.save_best,
+        save_every_s=job.save_every_s,
+        step_done=partial(job.step_done, seed, number) if job.machine.devices == 1 else ignore,
+    )
+
+
+def _frozen_once(
+    job: Job, model: Classifier, number: int
+) -> tuple[Examples, Examples, Callable[[Tensor], Tensor]]:
+    """Return the examples and what is left of the network, with frozen parts done already."""
+    recipe, task = job.recipe, job.task
+    train, validation = task.train.examples, task.validation.examples
+    plain = Normalized(model, recipe.image)
+    varied = recipe.augment.active or recipe.mixup > 0
+    if varied or not recipe.cache_features or job.machine.devices > 1:
+        return train, validation, plain
+    split = split_at_frozen(model)
+    if split is None:
+        return train, validation, plain
+    key = trunk_key(model, task.digest, job.machine.precision)
+    model.to(job.machine.device)
+    kept = []
+    for name, examples in (("train", train), ("validation", validation)):
+        features: Features = compute_features(
+            Normalized(split.trunk, recipe.image),
+            examples,
+            job.folder / "checkpoints" / f"features-{key}-{name}",
+            device=job.machine.device,
+            context=job.machine.autocast,
+            batch_size=recipe.phases[number].batch_size,
+        )
+        kept.append(Examples(examples.pixels, examples.labels, features))
+    return kept[0], kept[1], split.rest
+
+
+def write_history(path: Path, rows: Sequence[Row]) -> None:
+    """Write epochs as CSV; a metric that an epoch lacks is left empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

@@ -1,0 +1,206 @@
+"""A run folder: what a training leaves behind, and how it is read again."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lucidray.config import from_mapping, to_mapping
+from lucidray.errors import RunError
+from lucidray.models.classifier import Classifier, build_model
+from lucidray.training.recipe import Recipe
+from lucidray.training.weights import load_weights, write_text
+
+#: Packages whose versions decide what comes out.
+_PACKAGES = ("lucidray", "torch", "torchvision", "timm", "lightning", "numpy", "pillow", "pydicom")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training.
+
+    Args:
+        folder: Where it lies.
+        recipe: What it was trained by.
+        findings: What it tells, in the order of the logits.
+        exclusive: Whether exactly one of them is present in each image.
+        operating_points: Probability from which on each finding counts as present, chosen on
+            validation images; findings without one are left out.
+        facts: All of ``run.json``: versions, seeds, data digest, timing, members.
+    """
+
+    folder: Path
+    recipe: Recipe
+    findings: tuple[str, ...]
+    exclusive: bool
+    operating_points: Mapping[str, float]
+    facts: Mapping[str, Any]
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """The best weights of each member of the ensemble."""
+        return tuple(self.folder / member["weights"] for member in self.facts["members"])
+
+    def models(self) -> list[Classifier]:
+        """Build every member with its best weights, ready to predict.
+
+        Raises:
+            WeightsError: A weights file is missing or broken.
+        """
+        built = []
+        for path in self.weights:
+            model = new_model(self.recipe, self.findings, exclusive=self.exclusive)
+            load_weights(path, model)
+            built.append(model.eval())
+        return built
+
+
+def new_model(
+    recipe: Recipe, findings: tuple[str, ...], *, exclusive: bool, pretrained: bool = False
+) -> Classifier:
+    """Build a recipe's network.
+
+    Args:
+        recipe: Names the network.
+        findings: One a logit.
+        exclusive: Whether exactly one finding is present in each image.
+        pretrained: Whether to fetch the weights that the recipe starts from.
+    """
+    spec = recipe.model if pretrained else replace(recipe.model, weights="none")
+    model = build_model(spec, findings, exclusive=exclusive, image_size=recipe.image.size)
+    model.spec = recipe.model
+    return model
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a finished run.
+
+    Raises:
+        RunError: The folder is no run, or the run is not finished.
+    """
+    folder = Path(folder)
+    facts = read_facts(folder)
+    status = read_status(folder)
+    if status != "finished":
+        raise RunError(
+            f"the run in {folder} is {status}; finish it with: lucidray train ... --resume"
+        )
+    points = json.loads((folder / "operating_points.json").read_text(encoding="utf-8"))
+    return Run(
+        folder,
+        from_mapping(Recipe, facts["recipe"], where=str(folder / "run.json")),
+        tuple(facts["findings"]),
+        bool(facts["exclusive"]),
+        {name: point["threshold"] for name, point in points.items()},
+        facts,
+    )
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return what ``run.json`` holds.
+
+    Raises:
+        RunError: It is missing or broken.
+    """
+    try:
+        facts: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{folder} is no run: it has no run.json. Name a folder that `lucidray train` wrote."
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError, NotADirectoryError) as error:
+        raise RunError(f"{folder / 'run.json'} cannot be read: {error}") from error
+    return facts
+
+
+def read_status(folder: Path) -> str:
+    """Return running, interrupted, failed or finished; unknown where the folder does not say."""
+    path = folder / "status"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else "unknown"
+
+
+def write_status(folder: Path, status: str) -> None:
+    """Say how the run stands."""
+    write_text(folder / "status", status + "\n")
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON whole or not at all; nan becomes null."""
+    write_text(path, json.dumps(plain(values), indent=2, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Turn nested values into what JSON knows, nan and infinities into None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    return value
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the versions and the machine that a run depends on."""
+    return {
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def begin(
+    folder: Path, recipe: Recipe, facts: Mapping[str, Any], *, resume: bool
+) -> dict[str, Any]:
+    """Open a run folder, new or to be resumed.
+
+    Args:
+        folder: The run folder.
+        recipe: What is to be trained.
+        facts: Findings, data digest and the like, which a resumed run must share.
+        resume: Whether to go on with what is there.
+
+    Returns:
+        The content of ``run.json``.
+
+    Raises:
+        RunError: The folder is in the way, or holds a run of another recipe or other data.
+    """
+    wanted = {"recipe": to_mapping(recipe), **plain(facts)}
+    if (folder / "run.json").is_file() and resume:
+        found = read_facts(folder)
+        changed = [key for key in wanted if found.get(key) != wanted[key]]
+        if changed:
+            raise RunError(
+                f"the run in {folder} was begun with {_difference(found, wanted, changed[0])}; "
+                "resume it with the same recipe and data, or train into a new folder."
+            )
+        return found
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            f"{folder} is in the way: it is not an empty folder. Continue a run that was stopped "
+            "with --resume, or name a new folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    found = wanted | describe_machine()
+    write_json(folder / "run.json", found)
+    return found
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
+    before, now = found.get(key), wanted[key]
+    if isinstance(before, dict) and isinstance(now, dict):
+        inner = next((name for name in now if before.get(name) != now[name]), None)
+        if inner is not None:
+            return f"{key}." + _difference(before, now, inner)
+    if key == "digest":
+        return "other images, labels or splits"
+    return f"{key} = {json.dumps(before)}, not {json.dumps(now)}"
