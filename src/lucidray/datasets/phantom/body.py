@@ -40,6 +40,8 @@ class Body:
         upper_flow: Caliber of the upper vessels relative to the lower.
         slope: How steeply the ribs run down, relative to the usual.
         stomach: Diameter of the gas bubble in the stomach.
+        contour: Individual bulges: of the pulmonary trunk, the left ventricle, the right atrium
+            and the upper mediastinum; standard scores.
     """
 
     scale: float = 1.0
@@ -66,11 +68,12 @@ class Body:
     upper_flow: float = 0.75
     slope: float = 1.0
     stomach: float = 4.0
+    contour: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     @cached_property
     def lateral(self) -> Curve:
         """Half width of the inner chest at each height."""
-        shares = [0.36, 0.47, 0.555, 0.62, 0.70, 0.79, 0.875, 0.94, 0.985, 1.0, 1.0, 0.96, 0.93]
+        shares = [0.36, 0.45, 0.515, 0.565, 0.635, 0.725, 0.82, 0.905, 0.965, 1.0, 1.0, 0.96, 0.93]
         places = [0.0, 0.015, 0.05, 0.09, 0.15, 0.24, 0.36, 0.50, 0.66, 0.82, 1.0, 1.2, 1.6]
         lift = np.array(shares) ** (1.0 - 0.25 * self.child)
         return Curve(np.array(places) * self.length, lift * self.width)
@@ -144,7 +147,12 @@ class Body:
                 2.0,
             ]
         )
-        x[4:7] *= np.array([0.5, 1.0, 0.5]) * (self.knob / 3.5) + np.array([0.5, 0.0, 0.5])
+        trunk, ventricle, _, upper = self.contour
+        x[8:10] += 0.28 * trunk
+        x[11:14] += np.array([0.25, 0.3, 0.15]) * ventricle
+        x[:4] += 0.22 * upper
+        share = np.array([0.25, 0.75, 1.0, 0.85, 0.45])
+        x[3:8] *= share * (self.knob / 3.5) + 1 - share
         thymus = 1 + 0.55 * self.child * np.exp(-(((y - 6) / 3.5) ** 2))
         grow = np.clip((y - 9) / 6, 0, 1)
         rise = (self.dome_left - 0.87) * self.length * np.clip((y - 9) / 9, 0, 1)
@@ -155,8 +163,11 @@ class Body:
         """Right border of mediastinum and heart: vena cava, atrium."""
         down = self.length / 26.0
         _, right = self._heart_scale()
+        _, _, atrium, upper = self.contour
         y = np.array([-4, 0, 2, 5, 8, 10, 11.5, 13, 15, 17, 19, 20.5, 22, 24, 26])
         x = np.array([1.9, 1.9, 2.1, 2.4, 2.55, 2.7, 3.0, 3.6, 4.3, 4.5, 4.3, 3.9, 3.2, 2.5, 1.8])
+        x[:6] += 0.2 * upper
+        x[6:8] += 0.2 * atrium
         thymus = 1 + 0.5 * self.child * np.exp(-(((y - 5.5) / 3.5) ** 2))
         grow = np.clip((y - 9.5) / 5, 0, 1)
         rise = (self.dome_right - 0.83) * self.length * np.clip((y - 9) / 9, 0, 1)
@@ -219,31 +230,31 @@ def grow(rng: Random, age: float, female: bool, view: str, habitus: float) -> Bo
     """
     child = float(np.clip((15.0 - age) / 14.0, 0, 1))
     old = float(np.clip((age - 40) / 45, 0, 1))
-    noise = rng.standard_normal(24)
+    noise = np.clip(rng.standard_normal(24), -2.2, 2.2).tolist()
     size = float(np.interp(age, [0.5, 2, 6, 10, 14, 18], [0.42, 0.50, 0.64, 0.77, 0.93, 1.0]))
     size *= (0.92 if female and child < 0.3 else 1.0) * (1 + 0.03 * noise[0])
-    length = 26.0 * (1 + 0.05 * noise[1]) * (1 - 0.10 * child) * (1 - 0.03 * max(habitus, 0))
-    width = 13.3 * (1 + 0.035 * noise[2]) * (1 + 0.02 * habitus)
+    length = 26.0 * (1 + 0.065 * noise[1]) * (1 - 0.10 * child) * (1 - 0.03 * max(habitus, 0))
+    width = 13.3 * (1 + 0.05 * noise[2]) * (1 + 0.02 * habitus)
     body = Body(
         scale=size,
         child=child,
         female=female and age > 12,
-        breast=max(0.0, 2.6 + 0.9 * noise[3] + 0.9 * habitus)
+        breast=max(0.0, 3.0 + 0.9 * noise[3] + 1.0 * habitus)
         * float(np.clip((age - 11) / 5, 0, 1)),
         length=length,
         width=width,
         depth=8.6 * (1 + 0.05 * noise[4] + 0.05 * habitus + 0.06 * old),
         heart_ratio=float(
             np.clip(
-                0.435 + 0.02 * noise[5] + 0.015 * habitus + 0.02 * old + 0.05 * child, 0.36, 0.49
+                0.435 + 0.025 * noise[5] + 0.015 * habitus + 0.02 * old + 0.05 * child, 0.36, 0.49
             )
         ),
         heart_share=float(np.clip(0.66 + 0.03 * noise[6], 0.56, 0.74)),
-        knob=3.2 + 0.9 * old + 0.2 * noise[7] - 0.6 * child,
+        knob=3.1 + 0.9 * old + 0.3 * noise[7] - 0.6 * child,
         wall=1.9 + 0.15 * noise[8],
         fat=float(np.clip(1.0 + 0.75 * habitus, 0.3, 4.0)),
-        dome_right=0.835 + 0.014 * noise[9] - 0.008 * habitus,
-        dome_left=0.872 + 0.014 * noise[10] - 0.008 * habitus,
+        dome_right=0.835 + 0.02 * noise[9] - 0.008 * habitus,
+        dome_left=0.872 + 0.018 * noise[10] - 0.008 * habitus,
         arch=1.0,
         arms=float(np.clip(0.5 + 0.3 * noise[11], 0, 1.2)),
         scapula=float(np.clip(0.8 + 0.15 * noise[12], 0.3, 1.0)),
@@ -251,13 +262,15 @@ def grow(rng: Random, age: float, female: bool, view: str, habitus: float) -> Bo
         bone=(1 + 0.08 * noise[14]) * (1 - 0.25 * old) * (1 - 0.12 * child),
         vessels=1 + 0.08 * noise[15],
         upper_flow=0.75 + 0.05 * noise[16],
-        slope=(1 + 0.08 * noise[17]) * (1 - 0.35 * child),
+        slope=(1 + 0.13 * noise[17]) * (1 - 0.35 * child),
+        shift=0.35 * noise[23],
+        contour=(noise[19], noise[20], noise[21], noise[22]),
         stomach=float(np.clip(4.0 + 1.3 * noise[18], 0.0, 7.0)),
     )
-    return _recline(body, noise[19:]) if view == "AP" else body
+    return _recline(body, noise[16:]) if view == "AP" else body
 
 
-def _recline(body: Body, noise: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Body:
+def _recline(body: Body, noise: list[float]) -> Body:
     """Return the body as an antero-posterior film shows it: lying or sitting, less breath."""
     return replace(
         body,

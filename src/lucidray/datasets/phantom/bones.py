@@ -49,8 +49,8 @@ def _hollow(half_width: float, half_depth: float, wall: float, count: int) -> Fl
 
 def _ribs(body: Body, frame: Frame, rng: Random) -> Samples:
     lines, widths, strengths = [], [], []
-    count = steps(26.0, frame, 0.95)
-    share = np.linspace(0, 1, count)
+    count = steps(26.0, frame, 1.15)
+    share = np.linspace(0, 1, count, dtype=np.float32)
     gap = body.length / 26.0 * 2.28 * (1 + 0.1 * body.child)
     bump = rng.standard_normal((2, 12, 3))
     for side in (0, 1):
@@ -62,9 +62,12 @@ def _ribs(body: Body, frame: Frame, rng: Random) -> Samples:
             widths.append(
                 thin * (1 + 0.30 * tip) * (1 - 0.22 * np.exp(-(((share - 0.5) / 0.12) ** 2)))
             )
-            strengths.append(np.clip((1 - share) / 0.03, 0, 1) * (1 - 0.45 * share))
+            strengths.append(
+                np.clip((1 - share) / 0.03, 0, 1)
+                * (1 - 0.55 * ramp(share.astype(np.float32), 0.3, 0.75))
+            )
     x, y, z = (np.array([line[i] for line in lines], np.float32) for i in range(3))
-    across = max(9, steps(1.15, frame, 0.9))
+    across = max(9, steps(1.15, frame, 1.0))
     profile = _hollow(0.55, 0.36, 0.11, across)
     return tubes(
         frame, (x, y, z), np.array(widths, np.float32), profile, np.array(strengths, np.float32)
@@ -188,7 +191,7 @@ def _outline(body: Body, side: int) -> dict[str, Float32]:
     sign = np.array([side, 1.0]) * np.array([0.95 if body.female else 1.0, 1.0])
     return {
         "lateral": np.array([glenoid, neck, (neck + tip) / 2 + [0.25, 0], tip]) * sign,
-        "medial": np.array([tip, inner + [0.0, 2.6], inner, top]) * sign,
+        "medial": np.array([tip, inner + np.array([0.0, 2.6]), inner, top]) * sign,
         "superior": np.array([top, [12.0, 1.9], [13.8, 1.6]]) * sign,
         "spine": np.array([inner - [0, 1.9], [11.5, 2.9], [14.6, 1.0], [16.9, -0.4], [17.6, 0.3]])
         * sign,
@@ -287,7 +290,8 @@ def _spine(chest: Chest, depth: Float32, rng: Random) -> None:
     wing = ((place - 0.30) * pitch - 0.12 * np.abs(x)) ** 2 / 0.16
     wing = np.exp(-wing) * ramp(np.abs(x), 3.6, 2.6) * ramp(np.abs(x), 1.2, 1.9)
     bone += wing * np.float32(0.20 * _WALL) * ramp(y, 32.0, 26.0)
-    bone *= 1 - np.float32(0.45) * ramp(y, 4.0, 16.0)
+    bone *= 1 - np.float32(0.35) * ramp(y, 4.0, 16.0)
+    bone *= np.float32(0.85)
     depth[window] += bone
 
 

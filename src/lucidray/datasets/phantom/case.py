@@ -85,10 +85,8 @@ def draw_case(seed: int, index: int, config: PhantomConfig) -> Case:
     number, follow_up = patient_of(seed, index, config.images_per_patient)
     who = stream(seed, number, "patient")
     sex: Literal["F", "M"] = "F" if who.random() < config.female_share else "M"
-    if who.random() < config.child_share:
-        age = who.uniform(1, 16)
-    else:
-        age = 16 + 79 * who.beta(2.1, 2.9)
+    young = who.random() < config.child_share
+    age = who.uniform(1, 16) if young else 16 + 79 * who.beta(2.1, 2.9)
     habitus = float(np.clip(who.standard_normal(), -2, 2.5))
     now = stream(seed, index, "case")
     age = min(int(age + follow_up * who.uniform(0, 0.6)), 95)

@@ -130,7 +130,9 @@ def _across(share: Float32) -> Float32:
     inner = np.clip((np.float32(0.38) - share) * np.float32(1 / 0.38), 0, 1)
     outer *= outer
     inner *= inner * inner
-    return np.sqrt(np.clip(1 - outer - inner, 0, 1))
+    profile: Float32 = np.sqrt(np.clip(1 - outer, 0, 1))
+    profile *= 1 - inner
+    return profile
 
 
 def _heart_path(
@@ -177,8 +179,8 @@ def cardiothoracic_ratio(chest: Chest) -> float:
         Danzer, Am J Med Sci 1919.
     """
     body = chest.body
-    y = np.arange(0.36 * body.length, max(chest.right.span, chest.left.span), 0.05)
-    y = y.astype(np.float32)
+    low = max(chest.right.span, chest.left.span)
+    y: Float32 = np.arange(0.36 * body.length, low, 0.05, dtype=np.float32)
     wide = float(body.left_border(y).max() + body.right_border(y).max())
     return wide / (2 * float(body.lateral(y).max()))
 
@@ -206,15 +208,15 @@ def trunk(chest: Chest, rng: Random) -> Float32:
 
 def _latissimus(y: Float32) -> Float32:
     """Return how much the muscles of the armpit add to the side of the trunk, cm."""
-    return np.float32(2.3) * ramp(y, 24.0, 9.0)
+    return np.float32(1.6) * ramp(y, 24.0, 9.0)
 
 
 def _torso(body: Body, far: Float32, y: Float32, outer: Float32) -> Float32:
     thick = body.half_depth(np.maximum(y, np.float32(0.22 * body.length)))
     thick = thick + np.float32(1.5 + 0.2 * body.wall)
     off = far / outer
-    path = np.sqrt(np.clip(1 - off * off * off, 0, 1)) * (2 * thick)
-    return path * ramp(y, -4.5, 2.5)
+    path: Float32 = np.sqrt(np.clip(1 - off * off * off, 0, 1)) * (2 * thick)
+    return path * ramp(y, -2.5, 5.0)
 
 
 def _limbs(body: Body, far: Float32, y: Float32, outer: Float32, rng: Random) -> Float32:
@@ -244,9 +246,10 @@ def _skin(body: Body, far: Float32, y: Float32, outer: Float32, torso: Float32) 
     off = far / reach
     around = np.sqrt(np.clip(1 - off * off * off, 0, 1))
     full = around * (2 * (np.float32(body.depth + 1.8) + fat))
-    layer = np.clip(full - torso, 0, 3.2 * fat) * ramp(y, 3.0, 10.0)
+    layer: Float32 = np.clip(full - torso, 0, np.float32(3.2) * fat) * ramp(y, -4.0, 4.0)
     low = np.clip((y - body.length * 0.85) / 10, 0, 1)
-    return layer * (1 + np.float32(0.25 * max(body.fat - 1, 0)) * low)
+    sag = 1 + np.float32(0.25 * max(body.fat - 1, 0)) * low
+    return np.asarray(layer * sag, np.float32)
 
 
 def _abdomen(body: Body, y: Float32) -> Float32:
@@ -272,16 +275,9 @@ def _gas(body: Body, x: Float32, y: Float32, rng: Random) -> Float32:
         if body.stomach > 1
         else []
     )
-    for _ in range(int(rng.integers(0, 6))):
-        places.append(
-            (
-                rng.normal(2.5, 5),
-                body.length * rng.uniform(1.12, 1.35),
-                rng.uniform(0.8, 2.4),
-                rng.uniform(0.7, 1.6),
-                rng.uniform(0.15, 0.4),
-            )
-        )
+    for x0, y0, wide, high, amount in rng.random((int(rng.integers(0, 6)), 5)).tolist():
+        bubble = (16 * x0 - 6, body.length * (1.12 + 0.23 * y0), 0.8 + 1.6 * wide, 0.7 + 0.9 * high)
+        places.append((*bubble, 0.15 + 0.25 * amount))
     for x0, y0, wide, high, amount in places:
         slant = np.float32(rng.normal(0, 0.25))
         dx, dy = (x - np.float32(x0)) / np.float32(wide), (y - np.float32(y0)) / np.float32(high)
@@ -300,5 +296,5 @@ def _breasts(body: Body, x: Float32, y: Float32, rng: Random) -> Float32:
         down = (y - np.float32(low)) / np.float32(4.2 + 0.45 * body.breast)
         up = (y - np.float32(low)) / np.float32(8.5)
         round_ = np.clip(1 - off - np.where(down > 0, down, up) ** 2, 0, None)
-        depth += np.sqrt(round_) * ramp(y, low - 9.0, low + 2.0)
-    return depth * np.float32(body.breast * 0.9 * (0.45 * physics.SOFT + 0.55 * physics.FAT))
+        depth += np.sqrt(round_) * ramp(y, low - 9.0, low + 1.0)
+    return depth * np.float32(body.breast * 1.25 * (0.45 * physics.SOFT + 0.55 * physics.FAT))

@@ -215,9 +215,11 @@ class Phantom:
     devices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        arrays = (self.raw, self.pixels, self.lung_mask, self.right_lung, self.shortcut_mask)
-        for array in (*arrays, *self.lesion_masks.values()):
-            array.setflags(write=False)
+        self.raw.setflags(write=False)
+        self.pixels.setflags(write=False)
+        masks = (self.lung_mask, self.right_lung, self.shortcut_mask)
+        for mask in (*masks, *self.lesion_masks.values()):
+            mask.setflags(write=False)
 
     @property
     def left_lung(self) -> Bool:

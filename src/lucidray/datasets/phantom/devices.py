@@ -114,8 +114,8 @@ def _leads(chest: Chest, rng: Random) -> list[Samples]:
 def _pacemaker(chest: Chest, rng: Random) -> list[Samples]:
     x, y = 9.2 + rng.normal(0, 0.5), 4.2 + rng.normal(0, 0.5)
     body = [
-        _line(chest, [[x - 1.6, y + d], [x, y + d + 0.15], [x + 1.6, y + d]], 0.55, 1.3)
-        for d in (-1.1, -0.4, 0.3, 1.0)
+        _line(chest, [[x - 1.6, y + d], [x, y + d + 0.15], [x + 1.6, y + d]], 0.5, 0.9)
+        for d in (-1.2, -0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9, 1.2)
     ]
     low = 0.80 * chest.body.length
     wire = [

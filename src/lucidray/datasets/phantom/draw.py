@@ -48,19 +48,38 @@ def deposit(samples: Samples, size: int) -> Float32:
     Returns:
         float32 ``(size, size)``.
     """
-    column, row = samples.columns - np.float32(0.5), samples.rows - np.float32(0.5)
-    inside = (column >= 0) & (row >= 0) & (column < size - 1) & (row < size - 1)
-    column, row, mass = column[inside], row[inside], samples.mass[inside]
-    left, top = column.astype(np.int32), row.astype(np.int32)
-    across, down = column - left, row - top
-    first = top * np.int32(size) + left
-    lower = mass * down
+    total = np.zeros(size * size, np.float32)
+    for start in range(0, samples.mass.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        column = samples.columns[part] - np.float32(0.5)
+        row = samples.rows[part] - np.float32(0.5)
+        mass = samples.mass[part]
+        inside = (column >= 0) & (row >= 0) & (column < size - 1) & (row < size - 1)
+        if not inside.all():
+            column, row, mass = column[inside], row[inside], mass[inside]
+        _share_out(total, column, row, mass, size)
+    return total.reshape(size, size)
+
+
+_CHUNK = 16384  # points at a time, so that all stays in the processor's cache
+
+
+def _share_out(total: Float32, column: Float32, row: Float32, mass: Float32, size: int) -> None:
+    left, place = column.astype(np.intp), row.astype(np.intp)
+    column -= left
+    row -= place
+    place *= size
+    place += left
+    lower = mass * row
     upper = mass - lower
-    places = np.concatenate([first, first + 1, first + size, first + (size + 1)])
-    right_up, right_low = upper * across, lower * across
-    weights = np.concatenate([upper - right_up, right_up, lower - right_low, right_low])
-    total = np.bincount(places, weights=weights, minlength=size * size)
-    return total.astype(np.float32).reshape(size, size)
+    lower_right, upper_right = lower * column, upper * column
+    np.add.at(total, place, upper - upper_right)
+    place += 1
+    np.add.at(total, place, upper_right)
+    place += size
+    np.add.at(total, place, lower_right)
+    place -= 1
+    np.add.at(total, place, lower - lower_right)
 
 
 def tubes(
@@ -108,7 +127,7 @@ def _slope(values: npt.NDArray[np.float32]) -> Float32:
     return slope
 
 
-def steps(length_cm: float, frame: Frame, pixels: float = 0.8) -> int:
+def steps(length_cm: float, frame: Frame, pixels: float = 1.0) -> int:
     """Return how many samples a length needs, one every ``pixels``."""
     return max(2, round(length_cm * frame.per_cm / pixels))
 
@@ -138,7 +157,7 @@ def shell(count: int, half_width: float, half_depth: float, wall: float) -> tupl
     return (outer - hollow).astype(np.float32), hollow
 
 
-def texture(rng: Random, shape: tuple[int, int], cells: float) -> Float32:
+def texture(rng: Random, shape: tuple[int, ...], cells: float) -> Float32:
     """Return a smooth random field of mean 0 and deviation about 1.
 
     Args:
@@ -146,6 +165,7 @@ def texture(rng: Random, shape: tuple[int, int], cells: float) -> Float32:
         shape: ``(H, W)``.
         cells: Number of grains along the longer side.
     """
+    shape = (shape[0], shape[1])
     longer = max(shape)
     low = (max(2, round(shape[0] / longer * cells)), max(2, round(shape[1] / longer * cells)))
     noise = rng.standard_normal((low[0] + 2, low[1] + 2), dtype=np.float32)
@@ -179,4 +199,5 @@ def curve_through(points: npt.ArrayLike, count: int) -> Float32:
         + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t * t
         + (3 * p1 - p0 - 3 * p2 + p3) * t**3
     )
-    return spline.T.astype(np.float32)
+    points_along: Float32 = spline.T.astype(np.float32)
+    return points_along

@@ -66,50 +66,54 @@ def reshape(body: Body, present: list[Sign]) -> Body:
     """Return the body as the findings have changed its proportions."""
     for sign in present:
         change = _RESHAPES.get(sign.finding)
-        body = replace(body, **change(body, sign)) if change else body
+        body = change(body, sign) if change else body
     return body
 
 
-def _bigger_heart(body: Body, sign: Sign) -> dict[str, float]:
-    return {"heart_ratio": max(0.535 + 0.15 * sign.severity, body.heart_ratio + 0.06)}
+def _bigger_heart(body: Body, sign: Sign) -> Body:
+    return replace(body, heart_ratio=max(0.535 + 0.15 * sign.severity, body.heart_ratio + 0.06))
 
 
-def _overinflated(body: Body, sign: Sign) -> dict[str, float]:
+def _overinflated(body: Body, sign: Sign) -> Body:
     s = sign.severity
-    return {
-        "length": body.length * (1 + 0.07 * s),
-        "depth": body.depth * (1 + 0.12 * s),
-        "dome_right": min(body.dome_right + 0.07 * s, 0.94),
-        "dome_left": min(body.dome_left + 0.06 * s, 0.95),
-        "heart_ratio": body.heart_ratio * (1 - 0.12 * s),
-        "vessels": body.vessels * (1 - 0.2 * s),
-        "slope": body.slope * (1 - 0.2 * s),
-    }
+    return replace(
+        body,
+        length=body.length * (1 + 0.07 * s),
+        depth=body.depth * (1 + 0.12 * s),
+        dome_right=min(body.dome_right + 0.07 * s, 0.94),
+        dome_left=min(body.dome_left + 0.06 * s, 0.95),
+        heart_ratio=body.heart_ratio * (1 - 0.12 * s),
+        vessels=body.vessels * (1 - 0.2 * s),
+        slope=body.slope * (1 - 0.2 * s),
+    )
 
 
-def _congested(body: Body, sign: Sign) -> dict[str, float]:
-    return {
-        "vessels": body.vessels * (1 + 0.22 * sign.severity),
-        "upper_flow": max(body.upper_flow, 0.9) + 0.25 * sign.severity,
-    }
+def _congested(body: Body, sign: Sign) -> Body:
+    return replace(
+        body,
+        vessels=body.vessels * (1 + 0.22 * sign.severity),
+        upper_flow=max(body.upper_flow, 0.9) + 0.25 * sign.severity,
+    )
 
 
-def _shrunken(body: Body, sign: Sign) -> dict[str, float]:
-    return {"length": body.length * (1 - 0.07 * sign.severity)}
+def _shrunken(body: Body, sign: Sign) -> Body:
+    return replace(body, length=body.length * (1 - 0.07 * sign.severity))
 
 
-def _pulled(body: Body, sign: Sign) -> dict[str, float]:
+def _pulled(body: Body, sign: Sign) -> Body:
     rise = 0.055 * sign.severity
-    lifted = {}
-    if sign.side <= 0:
-        lifted["dome_right"] = body.dome_right - rise
-    if sign.side >= 0:
-        lifted["dome_left"] = body.dome_left - rise
-    return lifted | {"shift": body.shift + 0.8 * sign.side * sign.severity**2}
+    return replace(
+        body,
+        dome_right=body.dome_right - (rise if sign.side <= 0 else 0.0),
+        dome_left=body.dome_left - (rise if sign.side >= 0 else 0.0),
+        shift=body.shift + 0.8 * sign.side * sign.severity**2,
+    )
 
 
-def _pushed(body: Body, sign: Sign) -> dict[str, float]:
-    return {"shift": float(np.clip(body.shift - 0.9 * sign.side * sign.severity**3, -1.5, 1.5))}
+def _pushed(body: Body, sign: Sign) -> Body:
+    return replace(
+        body, shift=float(np.clip(body.shift - 0.9 * sign.side * sign.severity**3, -1.5, 1.5))
+    )
 
 
 _RESHAPES = MappingProxyType(

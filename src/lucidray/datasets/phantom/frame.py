@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,9 @@ class Frame:
         y += np.float32(_PIVOT_CM)
         return x, y
 
-    def project(self, x: Float32, y: Float32, z: Float32 | float) -> tuple[Float32, Float32]:
+    def project(
+        self, x: Float32 | np.float32, y: Float32 | np.float32, z: Float32 | float
+    ) -> tuple[Float32, Float32]:
         """Project body points onto the detector.
 
         Returns:
@@ -68,7 +71,7 @@ class Frame:
         across = x * cos - y * sin + np.float32(self.field_cm / 2 + self.shift_cm)
         down = x * sin + y * cos + np.float32(self.top_cm + _PIVOT_CM)
         scale = np.float32(self.per_cm)
-        return across * scale, down * scale
+        return np.asarray(across * scale), np.asarray(down * scale)
 
     def window(self, x_min: float, x_max: float, y_min: float, y_max: float) -> Window:
         """Return the pixels that hold a body rectangle, at least one pixel."""
@@ -122,7 +125,8 @@ def _taps(low: int, high: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int
 def shrink(values: Float32, size: int) -> Float32:
     """Average a square field down to ``(size, size)``, which must divide it."""
     step = values.shape[0] // size
-    return values.reshape(size, step, size, step).mean(axis=(1, 3), dtype=np.float32)
+    blocks = values.reshape(size, step, size, step)
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
 
 
 class Curve:
@@ -135,10 +139,11 @@ class Curve:
 
     def __call__(self, places: Float32) -> Float32:
         """Return the values at ``places`` (any shape, centimeters)."""
-        return self.table[index(places)]
+        found: Float32 = self.table[index(places)]
+        return found
 
 
-_FIRST, _LAST, _ENTRIES = -30.0, 60.0, 6001
+_FIRST, _LAST, _ENTRIES = -16.0, 48.0, 3201
 
 
 def index(places: Float32) -> npt.NDArray[np.intp]:
@@ -151,7 +156,7 @@ def index(places: Float32) -> npt.NDArray[np.intp]:
 def smooth(
     knots: npt.NDArray[np.float64], values: npt.NDArray[np.float64], at: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Interpolate without overshoot between knots (Catmull-Rom slopes, limited); constant outside."""
+    """Interpolate without overshoot between knots (limited Catmull-Rom slopes); flat outside."""
     step = np.diff(knots)
     slope = np.diff(values) / step
     tangent = np.zeros_like(values)
@@ -166,8 +171,9 @@ def smooth(
     return first + h * (tangent[left] * t * (1 - t) ** 2 - tangent[left + 1] * t * t * (1 - t))
 
 
-def ramp(values: Float32, start: float, end: float) -> Float32:
+def ramp(values: npt.NDArray[np.floating[Any]], start: float, end: float) -> Float32:
     """Rise smoothly from 0 at ``start`` to 1 at ``end`` (which may be the smaller)."""
-    t = (values - np.float32(start)) * np.float32(1.0 / (end - start))
+    t = np.asarray(values - np.float32(start), np.float32) * np.float32(1.0 / (end - start))
     np.clip(t, 0, 1, out=t)
-    return t * t * (3 - 2 * t)
+    risen: Float32 = t * t * (3 - 2 * t)
+    return risen

@@ -91,13 +91,13 @@ def _body(seed: int, case: Case) -> Body:
 
 def _frame(rng: Random, body: Body, size: int) -> Frame:
     roll = rng.standard_normal(6)
-    need = max(body.length * 1.18 + 5.0, 2 * (body.width + body.wall + body.fat) + 3.0)
-    field = need + 1.6 * abs(roll[0])
+    need = max(body.length * 1.12 + 4.8, 2 * (body.width + body.wall) + 1.5)
+    field = need + 1.8 * abs(roll[0])
     spare = field - body.length
     return Frame(
         size=size,
         field_cm=float(field),
-        top_cm=float(np.clip(0.50 * spare + 0.7 * roll[1], 3.0, 8.0)),
+        top_cm=float(np.clip(0.52 * spare + 0.7 * roll[1], 2.2, 8.0)),
         shift_cm=float(0.6 * roll[2]),
         angle=float(0.022 * roll[3]),
         turn=float(0.035 * roll[4]),
@@ -136,7 +136,7 @@ def _depth(
 def _lung(scene: Scene, lung: Lung, depth: Float32, blood: Float32, rng: Random) -> None:
     """Take a lung's air out of the trunk and put its vessels and lesions in."""
     dense = np.float32(physics.LUNG * scene.chest.body.air)
-    density = dense * (1 + np.float32(0.045) * vessels.grain(lung, rng))
+    density = dense * (1 + np.float32(0.06) * vessels.grain(lung, rng))
     if lung.side in scene.thinned:
         density = density * scene.thinned[lung.side]
     lost = lung.air * (np.float32(physics.SOFT) - density)
@@ -165,13 +165,14 @@ def _exposure(rng: Random, bedside: bool) -> Exposure:
     roll = rng.standard_normal(8)
     return Exposure(
         quanta=float(4e5 * np.exp(0.6 * roll[0] - 0.7 * bedside)),
-        scatter=float(np.clip(0.5 + 0.55 * bedside + 0.12 * roll[1], 0.2, 1.6)),
+        scatter=float(np.clip(0.55 + 0.6 * bedside + 0.2 * roll[1], 0.15, 2.0)),
         softness=float(np.clip(0.16 + 0.03 * roll[2] + 0.02 * bedside, 0.06, 0.24)),
-        flatten=float(np.clip(0.42 + 0.10 * roll[3], 0.15, 0.65)),
+        flatten=float(np.clip(0.38 + 0.14 * roll[3], 0.05, 0.68)),
         sharpen=float(np.clip(0.75 + 0.25 * roll[4], 0.2, 1.4)),
-        dark=float(np.clip(0.04 + 0.03 * roll[5] - 0.02 * bedside, 0.005, 0.12)),
-        bright=float(np.clip(0.97 + 0.02 * roll[6], 0.90, 0.995)),
-        steepness=float(np.clip(2.4 + 0.4 * roll[7], 1.5, 3.4)),
+        dark=float(np.clip(0.035 + 0.03 * roll[5] - 0.03 * bedside, 0.0, 0.12)),
+        bright=float(np.clip(0.985 + 0.02 * roll[6], 0.90, 1.0)),
+        lift=float(np.clip(rng.normal(0.32 + 0.12 * bedside, 0.22), 0.0, 1.0)),
+        steepness=float(np.clip(2.1 + 0.5 * roll[7], 1.0, 3.4)),
         falloff=float(rng.normal(0, 0.05)),
     )
 
@@ -219,7 +220,8 @@ def _record(
 
 def _truth(scene: Scene) -> tuple[list[LesionBox], dict[str, Bool]]:
     size = scene.chest.frame.size
-    boxes, masks = [], {}
+    boxes: list[LesionBox] = []
+    masks: dict[str, Bool] = {}
     for lesion in scene.lesions:
         mask = masks.setdefault(lesion.finding, np.zeros((size, size), bool))
         mask[lesion.window] |= lesion.mask

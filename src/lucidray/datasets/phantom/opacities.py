@@ -24,7 +24,7 @@ from lucidray.records import Float32
 
 
 def consolidation(scene: Scene, sign: Sign) -> None:
-    """Fill a large part of a lobe densely; the bronchi in it stay open and show as dark branches."""
+    """Fill a large part of a lobe densely; its bronchi stay open and show as dark branches."""
     for side in sign.sides:
         lung = scene.chest.lung(side)
         low = sign.rng.random() < 0.6
@@ -93,14 +93,14 @@ def fibrosis(scene: Scene, sign: Sign) -> None:
     for lung in scene.chest.lungs():
         cell = max(lung.air.shape) / scene.chest.frame.per_cm
         net = np.zeros(lung.air.shape, np.float32)
-        for size, weight in ((0.36, 0.6), (0.62, 0.5)):
+        for size, weight in ((0.28, 0.6), (0.50, 0.45)):
             grain = texture(sign.rng, net.shape, min(cell / size, max(net.shape) / 3))
             net += np.float32(weight) * np.exp(-((grain / np.float32(0.30)) ** 2))
         low = ramp(lung.y, 0.45 * lung.span, 0.92 * lung.span)
         edge = ramp(lung.share, 0.55, 0.92)
         place = np.clip(0.85 * low * (0.5 + 0.5 * edge) + 0.35 * edge * low, 0, 1)
         place *= np.clip(1 + 0.35 * texture(sign.rng, net.shape, 6), 0.2, 1.6)
-        share = (net * 0.8 + 0.14) * place * np.float32(0.10 + 0.34 * sign.severity)
+        share = (net * 0.8 + 0.14) * place * np.float32(0.08 + 0.24 * sign.severity)
         scene.fill(lung.side, np.clip(share, 0, 0.85))
         scene.note(sign.finding, lung.window, (place > 0.22) & lung.inside)
 
@@ -121,12 +121,13 @@ def nodule(scene: Scene, sign: Sign) -> None:
 
 
 def _rounds(scene: Scene, sign: Sign, radii: list[float], lobes: float) -> None:
-    """Draw round shadows. Children's are smaller in proportion to nothing: sizes are absolute."""
+    """Draw round shadows, each in a lung and clear of its borders."""
     for radius in radii:
         radius = radius / scene.chest.body.scale**0.5
         side = sign.side or (-1, 1)[int(sign.rng.integers(2))]
         lung = scene.chest.lung(side)
-        x, y = spot(lung, sign.rng, (lung.air > 4.0) & (lung.base > radius) & (lung.y > 2.5))
+        clear = (lung.base > radius) & (lung.y > 3.0) & (np.abs(lung.share - 0.5) < 0.34)
+        x, y = spot(lung, sign.rng, clear & (lung.air > 4.0))
         window, dx, dy = _around(scene, side, x, y, radius * 1.5)
         angle = np.arctan2(dy, dx)
         shape = 1 + sum(
@@ -137,7 +138,7 @@ def _rounds(scene: Scene, sign: Sign, radii: list[float], lobes: float) -> None:
         off = (dx * dx + dy * dy) / (shape * np.float32(radius)) ** 2
         soft = 0.30 + 0.3 * float(sign.rng.random())
         path = np.sqrt(np.clip(1 - off, 0, 1)) * ramp(off, 1.0, 1 - soft) * np.float32(2 * radius)
-        density = np.float32((0.9 + 0.5 * (radius < 0.8)) * (0.55 + 0.6 * sign.severity))
+        density = np.float32((0.9 + 0.5 * (radius < 0.8)) * (0.50 + 0.42 * sign.severity))
         scene.added.append((window, path * density * np.float32(physics.FILLED)))
         scene.note(sign.finding, window, off < 0.94)
 
@@ -159,7 +160,8 @@ def _cloud(
     dy = (lung.y - np.float32(y)) / np.float32(reach[1])
     bump = 1 - np.sqrt(dx * dx + dy * dy)
     bump += np.float32(ragged * 0.6) * texture(rng, bump.shape, 9)
-    return bump + np.float32(ragged * 0.35) * texture(rng, bump.shape, 24)
+    bump += np.float32(ragged * 0.35) * texture(rng, bump.shape, 24)
+    return np.asarray(bump)
 
 
 def _bronchogram(

@@ -37,6 +37,7 @@ class Exposure:
         sharpen: Share of the fine contrast that it adds.
         dark: Quantile of the body's optical depth that is shown dark.
         bright: Quantile shown bright.
+        lift: How far below that quantile black lies, as a share of the range: greyer lungs.
         steepness: Slope of the display's S-shaped curve.
         falloff: Heel effect: relative drop of the beam from edge to edge.
     """
@@ -48,7 +49,8 @@ class Exposure:
     sharpen: float = 0.8
     dark: float = 0.04
     bright: float = 0.97
-    steepness: float = 2.6
+    lift: float = 0.3
+    steepness: float = 2.2
     falloff: float = 0.05
 
 
@@ -110,19 +112,16 @@ def develop(logarithmic: Float32, exposure: Exposure) -> Float32:
     """
     size = logarithmic.shape[0]
     coarse = shrink(logarithmic, 64)
-    body = coarse[coarse > 0.9]
-    if body.size < 40:
-        body = coarse.ravel()
-    wide = blur(coarse, 5.0)
-    fine = blur(coarse, 0.8)
-    middle = np.float32(np.median(body))
-    change = np.float32(exposure.flatten) * (wide - middle)
-    change += np.float32(exposure.sharpen) * fine
+    behind = coarse > np.float32(0.4) * np.median(coarse[16:48, 16:48])
+    wide, fine = blur(coarse, 5.0), blur(coarse, 0.8)
+    middle = np.float32(np.median(coarse[behind]))
+    flat = np.float32(exposure.flatten) * (wide - middle)
     shown = logarithmic * np.float32(1 + exposure.sharpen)
-    shown -= enlarge(change, (size, size))
-    body = (coarse - np.float32(exposure.flatten) * (wide - middle))[coarse > 0.9]
-    low, high = np.quantile(body if body.size else coarse, (exposure.dark, exposure.bright))
-    return _curve(shown, float(low), float(max(high, low + 0.5)), exposure.steepness)
+    shown -= enlarge(flat + np.float32(exposure.sharpen) * fine, (size, size))
+    low, high = np.quantile((coarse - flat)[behind], (exposure.dark, exposure.bright))
+    span = max(float(high - low), 0.5)
+    low, high = float(low) - exposure.lift * span, float(low) + 1.04 * span
+    return _curve(shown, low, high, exposure.steepness)
 
 
 def _curve(shown: Float32, low: float, high: float, steepness: float) -> Float32:

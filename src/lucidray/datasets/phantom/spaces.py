@@ -39,8 +39,8 @@ def _plates(lung: Lung, sign: Sign) -> Float32:
         dx = lung.x - np.float32(x)
         off = lung.y - np.float32(y) - np.float32(slope) * dx - np.float32(bend) * dx * dx
         long = sign.rng.uniform(1.8, 2.6) + 1.8 * sign.severity
-        thick = np.float32(sign.rng.uniform(0.14, 0.26) + 0.22 * sign.severity)
-        thick = thick * (1 + np.float32(0.25) * texture(sign.rng, off.shape, 10))
+        usual = np.float32(sign.rng.uniform(0.14, 0.26) + 0.22 * sign.severity)
+        thick = usual * (1 + np.float32(0.25) * texture(sign.rng, off.shape, 10))
         ends = ramp(np.abs(dx), long * 1.35, long * 0.5)
         plate = np.exp(-((off / thick) ** 2)) * ends
         total = np.maximum(total, plate * np.float32(0.16 + 0.26 * sign.severity))
@@ -78,8 +78,7 @@ def effusion(scene: Scene, sign: Sign) -> None:
         # Behind the lung the fluid thins out upward.
         veil = ramp(deep, -5.0 * sign.severity - 1.0, 0.5) * np.float32(0.07 + 0.13 * sign.severity)
         scene.fill(side, np.maximum(share, veil))
-        cavity = lung.inside | ((lung.base > -2.5) & (lung.cavity > 0.6) & (lung.share > 0.45))
-        scene.note(sign.finding, lung.window, (share > 0.22) & cavity)
+        scene.note(sign.finding, lung.window, (share > 0.22) & lung.inside)
 
 
 def pneumothorax(scene: Scene, sign: Sign) -> None:
@@ -115,7 +114,7 @@ def _gap(scene: Scene, lung: Lung, sign: Sign) -> Float32:
     middle = np.float32(0.36 * body.width) - np.float32(0.25 * side)
     across = (lung.x - middle) / np.float32(0.50 * body.width)
     top = np.float32(apex) + np.float32(0.16 * body.length) * across * across + wave
-    return np.minimum(from_side, (lung.y - top) * np.float32(0.9))
+    return np.asarray(np.minimum(from_side, (lung.y - top) * np.float32(0.9)))
 
 
 def pleural_thickening(scene: Scene, sign: Sign) -> None:
@@ -124,8 +123,8 @@ def pleural_thickening(scene: Scene, sign: Sign) -> None:
         lung = scene.chest.lung(side)
         body = scene.chest.body
         from_wall = body.lateral(lung.y) - lung.x
-        thick = np.float32(0.22 + 0.85 * sign.severity)
-        thick = thick * (1 + np.float32(0.28) * texture(sign.rng, from_wall.shape, 7))
+        usual = np.float32(0.22 + 0.85 * sign.severity)
+        thick = usual * (1 + np.float32(0.28) * texture(sign.rng, from_wall.shape, 7))
         if sign.rng.random() < 0.35:
             reach = 2.2 + 1.8 * sign.severity
             place = ramp(lung.y, reach, reach - 1.2)
@@ -149,7 +148,7 @@ def emphysema(scene: Scene, sign: Sign) -> None:
     for lung in scene.chest.lungs():
         upper = ramp(lung.y, 0.9 * lung.span, 0.05 * lung.span)
         uneven = 1 + np.float32(0.18) * texture(sign.rng, upper.shape, 8)
-        loss = np.clip((0.35 + 0.5 * upper) * uneven * sign.severity * 0.75, 0, 0.85)
+        loss: Float32 = np.clip((0.35 + 0.5 * upper) * uneven * sign.severity * 0.75, 0, 0.85)
         scene.keep(lung.side, 1 - np.float32(0.75) * loss)
         scene.thin(lung.side, 1 - loss)
         for _ in range(int(sign.rng.integers(0, 3) * (sign.severity > 0.5))):

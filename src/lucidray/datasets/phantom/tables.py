@@ -1,4 +1,4 @@
-"""The tables of ChestX-ray14, letter for letter as their publisher has them, and the truth's own."""
+"""The tables of ChestX-ray14, letter for letter as published, and the truth's own."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from lucidray.datasets.phantom.draw import (
     tubes,
 )
 from lucidray.datasets.phantom.frame import Frame, ramp
-from lucidray.records import Float32
+from lucidray.records import Float32, Float64
 
 _GENERATIONS = 6
 _CALIBER = 0.74  # each branch's radius over its parent's; Murray's law gives 0.79 for equal twins
@@ -53,7 +53,7 @@ def _tree(chest: Chest, side: int, rng: Random) -> Samples:
     )
     parts = []
     length = 3.1 * body.length / 26.0
-    for generation in range(_GENERATIONS):
+    for _ in range(_GENERATIONS):
         reach = length * rng.uniform(0.65, 1.3, angle.size) * (0.62 + 0.5 * radius / radius.max())
         bend = rng.normal(0, 0.22, angle.size)
         line, end, angle = _stretch(start, angle, reach, bend, side, frame, length)
@@ -64,14 +64,14 @@ def _tree(chest: Chest, side: int, rng: Random) -> Samples:
 
 
 def _stretch(
-    start: Float32,
-    angle: Float32,
-    reach: Float32,
-    bend: Float32,
+    start: Float64,
+    angle: Float64,
+    reach: Float64,
+    bend: Float64,
     side: int,
     frame: Frame,
     longest: float,
-) -> tuple[tuple[Float32, Float32], Float32, Float32]:
+) -> tuple[tuple[Float32, Float32], Float64, Float64]:
     share = np.linspace(0, 1, steps(longest * 1.1, frame, 1.1))
     turned = angle[:, None] + bend[:, None] * share
     step = reach[:, None] / (share.size - 1)
@@ -81,7 +81,7 @@ def _stretch(
     return (x.astype(np.float32), y.astype(np.float32)), end, turned[:, -1]
 
 
-def _vessels(frame: Frame, line: tuple[Float32, Float32], radius: Float32) -> Samples:
+def _vessels(frame: Frame, line: tuple[Float32, Float32], radius: Float64) -> Samples:
     x, y = line
     share = np.linspace(0, 1, x.shape[1], dtype=np.float32)
     wide = radius.astype(np.float32)[:, None] * (1 - np.float32(1 - _CALIBER) * share)
@@ -90,8 +90,8 @@ def _vessels(frame: Frame, line: tuple[Float32, Float32], radius: Float32) -> Sa
 
 
 def _fork(
-    end: Float32, angle: Float32, radius: Float32, rng: Random
-) -> tuple[Float32, Float32, Float32]:
+    end: Float64, angle: Float64, radius: Float64, rng: Random
+) -> tuple[Float64, Float64, Float64]:
     count = angle.size
     turn = rng.choice([-1.0, 1.0], count)
     small = rng.uniform(0.55, 0.95, count)
@@ -109,20 +109,28 @@ def _hilum(chest: Chest, side: int, rng: Random) -> Samples:
     frame, caliber = chest.frame, chest.body.vessels
     x, y = hilum(chest, side)
     parts = []
+    low = float(rng.uniform(2.2, 3.6))
     for points, wide in (
         (
             [
-                [x - side * 1.6, y - 0.6],
-                [x - side * 0.2, y - 0.4],
-                [x + side * 0.9, y + 0.9],
-                [x + side * 1.0, y + 3.6],
+                [x - side * 1.8, y - 0.9],
+                [x - side * 0.4, y - 0.2],
+                [x + side * 0.5, y + 1.2],
+                [x + side * 1.0, y + low + 1.2],
             ],
-            0.62,
+            0.66,
         ),
-        ([[x - side * 1.0, y - 0.4], [x + side * 0.2, y - 1.6], [x + side * 0.9, y - 3.0]], 0.42),
-        ([[x - side * 1.2, y + 1.9], [x + side * 0.6, y + 2.2], [x + side * 2.4, y + 2.8]], 0.36),
+        (
+            [[x - side * 1.2, y - 0.2], [x + side * 0.2, y - 1.5], [x + side * 1.0, y - 3.4]],
+            0.45,
+        ),
+        (
+            [[x - side * 1.6, y + 1.7], [x + side * 0.5, y + 1.3], [x + side * 2.6, y + 1.9]],
+            0.42,
+        ),
+        ([[x - side * 1.4, y + 3.2], [x + side * 0.2, y + 3.0], [x + side * 1.8, y + 4.2]], 0.38),
     ):
-        jitter = np.array(points) + rng.normal(0, 0.18, (len(points), 2))
+        jitter = np.array(points) + rng.normal(0, 0.25, (len(points), 2))
         line = curve_through(jitter, steps(5.0, frame))
         share = np.linspace(0, 1, line.shape[1], dtype=np.float32)
         half = (wide * caliber * (1 - 0.45 * share)).astype(np.float32)
@@ -182,8 +190,10 @@ def airways(chest: Chest, rng: Random) -> Float32:
 def grain(lung: Lung, rng: Random) -> Float32:
     """Return the fine unevenness of lung density, deviation about 1, on the lung's window."""
     shape = lung.air.shape
-    coarse = texture(rng, shape, 26)
-    return np.float32(0.55) * coarse + np.float32(0.75) * texture(rng, shape, 75)
+    field = np.float32(0.5) * texture(rng, shape, 22)
+    field += np.float32(0.6) * texture(rng, shape, 60)
+    field += np.float32(0.6) * texture(rng, shape, min(140, max(shape) / 2))
+    return field
 
 
 def fade(lung: Lung) -> Float32:
