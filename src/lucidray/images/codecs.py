@@ -15,7 +15,7 @@ from PIL import Image, Jpeg2KImagePlugin
 
 from lucidray.errors import ImageError
 from lucidray.images.jpeg import StreamHeader, read_header
-from lucidray.images.raster import check_size, draft, load, open_image
+from lucidray.images.raster import draft, load, open_image
 from lucidray.images.shrinking import UNSHRUNK, Shrink, largest_factor
 
 Pattern = npt.NDArray[np.unsignedinteger]
@@ -79,7 +79,6 @@ def decode_frame(
 
 def _check_promise(header: StreamHeader, syntax: str, shape: tuple[int, int]) -> None:
     found = (header.height, header.width)
-    check_size(found, shape[0] * shape[1])
     if found != shape:
         raise ImageError(
             f"damaged file: its header promises {shape[1]} x {shape[0]} pixels but its compressed "

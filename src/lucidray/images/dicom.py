@@ -173,12 +173,32 @@ def _decode(dataset: Dataset, form: PixelFormat, shrink_to: int | None) -> Frame
 
 
 def _plain(dataset: Dataset, form: PixelFormat) -> Frame:
-    values = _pydicom_pixels(dataset, form)
-    pattern: Pattern = values.view(values.dtype.str.replace("i", "u"))
+    if form.syntax in _NATIVE:
+        pattern = _native(dataset, form)
+    else:
+        values = _pydicom_pixels(dataset, form)
+        pattern = values.view(values.dtype.str.replace("i", "u"))
     spare = form.high_bit + 1 - form.bits
     if spare:
         pattern = np.right_shift(pattern, spare, dtype=pattern.dtype)
     return Frame(_mask(pattern, form.bits), form.bits, UNSHRUNK, None)
+
+
+def _native(dataset: Dataset, form: PixelFormat) -> Pattern:
+    data, count = bytes(dataset.PixelData), form.shape[0] * form.shape[1]
+    _check_length(data, count * form.allocated // 8)
+    big = form.syntax == _BIG
+    if big and form.allocated == 8 and dataset["PixelData"].VR == "OW":
+        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+    dtype = np.dtype(np.uint8 if form.allocated == 8 else (">u2" if big else "<u2"))
+    pattern: Pattern = np.frombuffer(data, dtype, count=count)
+    native: Pattern = pattern.astype(dtype.newbyteorder("="), copy=False)
+    return native.reshape(form.shape)
+
+
+def _check_length(data: bytes, expected: int) -> None:
+    if len(data) < expected:
+        raise ImageError(f"truncated DICOM file: {len(data)} of {expected} bytes of pixels.")
 
 
 def _mask(pattern: Pattern, bits: int) -> Pattern:
@@ -201,11 +221,8 @@ def _color(dataset: Dataset, form: PixelFormat) -> Frame:
 
 
 def _pydicom_pixels(dataset: Dataset, form: PixelFormat, *, raw: bool = True) -> Pattern:
-    expected = form.shape[0] * form.shape[1] * form.samples * form.allocated // 8
-    if form.syntax in _NATIVE and len(dataset.PixelData) < expected:
-        raise ImageError(
-            f"truncated DICOM file: {len(dataset.PixelData)} of {expected} bytes of pixels."
-        )
+    if form.syntax in _NATIVE:
+        _check_length(dataset.PixelData, form.shape[0] * form.shape[1] * form.samples)
     try:
         pixels = pixel_array(dataset, raw=raw, decoding_plugin="")
     except Exception as error:

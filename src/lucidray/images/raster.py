@@ -148,7 +148,9 @@ def open_image(data: bytes, kind: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageError(f"its header promises more pixels than are decoded ({kind}).") from error
     except Exception as error:
-        raise ImageError(f"damaged {kind} file: its header cannot be read.") from error
+        raise ImageError(
+            f"damaged {kind} file, or of a rare layout: its header cannot be read."
+        ) from error
     if frames != 1:
         raise ImageError(
             f"it holds {frames} pictures; expected one. Save the radiograph as a file of its own."

@@ -80,7 +80,7 @@ def read_xray(
     """
     path = Path(path)
     try:
-        data = _read_bytes(path, max_pixels)
+        data = read_bytes(path, max_pixels)
         return decode_xray(data, shrink_to=shrink_to, max_pixels=max_pixels)
     except ImageError as error:
         raise ImageError(f"cannot read {path}: {error}") from error
@@ -111,6 +111,33 @@ def decode_xray(data: bytes, *, shrink_to: int | None = None, max_pixels: int = 
     else:
         raster = read_tiff(data, max_pixels)
     return _from_raster(raster, kind, digest)
+
+
+def read_bytes(path: Path, max_pixels: int) -> bytes:
+    """Read a file's bytes.
+
+    Args:
+        path: The file.
+        max_pixels: A file of more than eight bytes for each of these is refused.
+
+    Raises:
+        ImageError: It is missing, empty, a folder, unreadable or too large.
+    """
+    limit = max(max_pixels * _BYTES_PER_PIXEL, 1 << 20)
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except IsADirectoryError as error:
+        raise ImageError("it is a folder; name one file in it.") from error
+    except FileNotFoundError as error:
+        raise ImageError("there is no such file.") from error
+    except OSError as error:
+        raise ImageError(f"it cannot be opened ({error.strerror}).") from error
+    if not data:
+        raise ImageError("the file is empty.")
+    if len(data) > limit:
+        raise ImageError(f"the file is larger than {limit:,} bytes; raise max_pixels to read it.")
+    return data
 
 
 def xray_from_array(pixels: npt.NDArray[np.generic]) -> XRay:
@@ -159,7 +186,7 @@ def read_mask(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Bool:
     """
     path = Path(path)
     try:
-        data = _read_bytes(path, max_pixels)
+        data = read_bytes(path, max_pixels)
         return _mask(data, _kind(data).upper(), max_pixels)
     except ImageError as error:
         raise ImageError(f"cannot read {path}: {error}") from error
@@ -177,24 +204,6 @@ def _mask(data: bytes, kind: str, max_pixels: int) -> Bool:
     if image.mode.startswith("I;16"):
         return np.asarray(np.asarray(image) > 32767)
     return np.asarray(np.asarray(image.convert("L")) > 127)
-
-
-def _read_bytes(path: Path, max_pixels: int) -> bytes:
-    limit = max(max_pixels * _BYTES_PER_PIXEL, 1 << 20)
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except IsADirectoryError as error:
-        raise ImageError("it is a folder; name one file in it.") from error
-    except FileNotFoundError as error:
-        raise ImageError("there is no such file.") from error
-    except OSError as error:
-        raise ImageError(f"it cannot be opened ({error.strerror}).") from error
-    if not data:
-        raise ImageError("the file is empty.")
-    if len(data) > limit:
-        raise ImageError(f"the file is larger than {limit:,} bytes; raise max_pixels to read it.")
-    return data
 
 
 def _kind(data: bytes) -> str:
