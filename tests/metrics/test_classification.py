@@ -189,6 +189,12 @@ def test_overall_measures_of_classes(multiclass: tuple[np.ndarray, np.ndarray]) 
     assert overall["accuracy"].chance == pytest.approx(np.bincount(labels[1:]).max() / 79)
 
 
+def test_nothing_labeled_is_nan_everywhere() -> None:
+    table = m.measure_binary([np.nan] * 4, [0.2] * 4, threshold=0.5, n_boot=20)
+    assert all(math.isnan(found.value) and math.isnan(found.low) for found in table.values())
+    assert table["auc"].undefined == 4
+
+
 def test_refused(multilabel: tuple[np.ndarray, ...]) -> None:
     labels, p, _ = multilabel
     with pytest.raises(ShapeError, match="one name a column"):

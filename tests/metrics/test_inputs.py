@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lucidray.errors import MetricError, ShapeError
@@ -40,7 +41,7 @@ def test_scores_of_unlabeled_images_may_be_anything() -> None:
     assert samples.clusters == 3
 
 
-@pytest.mark.parametrize("missing", [[None, "a"], [float("nan"), 1.0]])
+@pytest.mark.parametrize("missing", [[None, "a"], [float("nan"), 1.0], [pd.NA, "a"]])
 def test_a_missing_patient_is_refused(missing: list) -> None:
     with pytest.raises(MetricError, match="missing"):
         encode_groups(missing, 2)
@@ -51,6 +52,13 @@ def test_groups_must_fit() -> None:
         encode_groups(["a"], 2)
     with pytest.raises(MetricError, match="one type"):
         encode_groups(np.array(["a", 1], dtype=object), 2)
+
+
+def test_columns_of_a_table_are_taken_as_they_are() -> None:
+    rows = pd.DataFrame({"p": ["a", "a", "b"], "y": [1.0, 0.0, np.nan], "s": [0.5, 0.2, 0.1]})
+    samples = binary_samples(rows["y"], rows["s"], groups=rows["p"])
+    assert samples.cluster.tolist() == [0, 0]
+    assert samples.clusters == 2
 
 
 def test_groups_of_text_are_numbered() -> None:

@@ -139,6 +139,8 @@ def test_degenerate_and_undefined_estimates() -> None:
 def test_p_value_of_replicates() -> None:
     assert m.bootstrap_p_value(np.full(999, 0.1)) == pytest.approx(2 / 1000)
     assert m.bootstrap_p_value(np.array([-1.0, 1.0, 0.0])) == 1
+    # differences that are zero but for rounding stand on both sides
+    assert m.bootstrap_p_value(np.array([1e-17, -1e-17, 1.0])) == 1
     assert np.isnan(m.bootstrap_p_value(np.array([np.nan])))
 
 

@@ -199,11 +199,21 @@ def ratio(numerator: Any, denominator: Any) -> Float64:
     return out
 
 
+def is_missing(value: object) -> bool:
+    """Say whether a cell of a table is empty: None, nan, or pandas' NA, which equals nothing."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:
+        return True
+
+
 def _any_missing(keys: npt.NDArray[Any]) -> bool:
     if keys.dtype.kind == "f":
         return bool(np.isnan(keys).any())
     if keys.dtype.kind == "O":
-        return any(key is None or key != key for key in keys)
+        return any(is_missing(key) for key in keys)
     return False
 
 

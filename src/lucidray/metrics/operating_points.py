@@ -86,9 +86,11 @@ def robust_youden(
 ) -> OperatingPoint:
     """Choose the middle of the plateau around the best sum of sensitivity and specificity.
 
-    The plateau holds the thresholds next to the best one whose sum is within one standard error
-    of it; its middle is taken in log odds. A threshold that sits on the peak of one hospital's
-    noise, or at the edge of the gap between its two classes, does not travel.
+    The plateau reaches from the lowest to the highest threshold whose sum is within one standard
+    error of the best; its middle is taken in log odds. A threshold that sits on the peak of one
+    hospital's noise, or at the edge of the gap between its two classes, does not travel. Should
+    the middle fall into a valley, two standard errors deep, between two peaks, then only the
+    unbroken stretch around the best threshold counts.
 
     Args and Raises as in `youden`.
 
@@ -103,9 +105,10 @@ def robust_youden(
     best = _middle(np.flatnonzero(index >= index.max() - 1e-12))
     error = _youden_error(sensitivity[best], specificity[best], sweep.patients)
     flat = index >= index[best] - error
-    first, last = _run_around(flat, best)
-    ends = logit(np.array([sweep.levels[first], sweep.levels[last + 1]]))
-    threshold = float(expit(ends.mean()))
+    cuts = np.flatnonzero(flat)
+    threshold = _center(sweep, int(cuts[0]), int(cuts[-1]))
+    if index[_cut_at(sweep, threshold)] < index[best] - 2 * error:
+        threshold = _center(sweep, *_run_around(flat, best))
     rule = "middle, in log odds, of the thresholds within one standard error of the best Youden"
     return _point("robust_youden", rule, sweep, None, threshold)
 
@@ -261,6 +264,16 @@ def _youden_error(sensitivity: float, specificity: float, patients: tuple[int, i
         drawn = (rate * size + 2) / (size + 4)
         spread += drawn * (1 - drawn) / (size + 4)
     return float(np.sqrt(spread))
+
+
+def _center(sweep: _Sweep, first: int, last: int) -> float:
+    """Return the middle, in log odds, of all thresholds from one cut to another."""
+    ends = logit(np.array([sweep.levels[first], sweep.levels[last + 1]]))
+    return float(expit(ends.mean()))
+
+
+def _cut_at(sweep: _Sweep, threshold: float) -> int:
+    return int(np.clip(np.searchsorted(sweep.levels, threshold) - 1, 0, len(sweep.levels) - 2))
 
 
 def _run_around(flat: Bool, best: int) -> tuple[int, int]:

@@ -27,6 +27,7 @@ Interval = Literal["percentile", "bca"]
 Progress: TypeAlias = Callable[[int, int], None]
 
 _CELLS = 2**22  # weights that lie in memory at once (32 MB)
+_NOISE = 1e-12  # a difference as small as this is rounding
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Estimate:
     def degenerate(self) -> bool:
         """Say whether the replicates do not vary at all, so that they tell nothing."""
         known = self.replicates[~np.isnan(self.replicates)]
-        return bool(known.size and np.ptp(known) <= 1e-12)
+        return bool(known.size and np.ptp(known) <= _NOISE)
 
 
 def estimate(
@@ -224,7 +225,7 @@ def bootstrap_p_value(differences: Float64) -> float:
     known = differences[~np.isnan(differences)]
     if not known.size:
         return float("nan")
-    smaller = min((known <= 0).sum(), (known >= 0).sum())
+    smaller = min((known <= _NOISE).sum(), (known >= -_NOISE).sum())
     return float(min(1.0, 2 * (smaller + 1) / (known.size + 1)))
 
 

@@ -161,7 +161,7 @@ def delong_test(
     )
     difference = float(areas[0] - areas[1])
     variance = float(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1])
-    error = np.sqrt(max(variance, 0.0)) if np.isfinite(variance) else np.nan
+    error = float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else float("nan")
     p_value = 1.0 if difference == 0 else float(2 * stats.norm.sf(abs(ratio(difference, error))))
     reach = normal_quantile(level) * error
     samples = binary_samples(labels, first)

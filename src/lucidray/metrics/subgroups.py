@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lucidray.errors import MetricError, ShapeError
 from lucidray.metrics.catalog import metrics
 from lucidray.metrics.classification import panel_measurement
-from lucidray.metrics.inputs import Samples, as_float, binary_samples
+from lucidray.metrics.inputs import Samples, as_float, binary_samples, is_missing
 from lucidray.metrics.panels import BinaryPanel, binary_panel
 from lucidray.metrics.resampling import Estimate, Key, Progress, estimate
 from lucidray.records import Float64, Measurement
@@ -166,7 +166,7 @@ def _values(attribute: npt.ArrayLike, labels: Float64) -> npt.NDArray[np.str_]:
     if given.shape != labels.shape:
         raise ShapeError(f"attributes are {given.shape} but labels {labels.shape}; give one each")
     known = given[~np.isnan(labels)]
-    return np.array(["" if v is None or v != v else str(v) for v in known], dtype=np.str_)
+    return np.array(["" if is_missing(v) else str(v) for v in known], dtype=np.str_)
 
 
 def _where(samples: Samples, mask: npt.NDArray[np.bool_]) -> Samples:
