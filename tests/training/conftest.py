@@ -1,55 +1,17 @@
-"""Generated images whose finding is easy to learn, and recipes that are quick."""
+"""Fixtures of the training tests: tables of generated images and a cache of their own."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import torch
-from PIL import Image
 
-from lucidray.config import from_mapping, merge
-from lucidray.datasets.table import COLUMNS, ImageTable
-from lucidray.training.recipe import Recipe
+from lucidray.datasets.table import ImageTable
 
-torch.set_num_threads(1)
-
-SMALL = {
-    "image": {"size": 32, "normalization": "unit", "channels": 1},
-    "model": {"backbone": "baseline_cnn", "in_channels": 1},
-    "phases": [{"epochs": 2, "batch_size": 8, "learning_rate": 0.01}],
-    "precision": "fp32",
-}
-
-
-def small(**changes: object) -> Recipe:
-    """A quick recipe with some keys changed (dots as double underscores)."""
-    dotted = {key.replace("__", "."): value for key, value in changes.items()}
-    return from_mapping(Recipe, merge(SMALL, dotted), where="test")
-
-
-def make_table(folder: Path, count: int = 32, classes: int = 0) -> ImageTable:
-    """Write images whose brightness in a corner shows the finding, two images a patient."""
-    rng = np.random.default_rng(0)
-    names = [f"class_{k}" for k in range(classes)] or ["Pneumonia", "Effusion"]
-    rows = []
-    for index in range(count):
-        pixels = rng.integers(60, 120, (40, 40))
-        if classes:
-            labels = np.eye(classes)[index % classes]
-        else:
-            labels = np.array([index // 2 % 2, index // 4 % 2])
-        for place, present in enumerate(labels):
-            pixels[4:16, 4 + 12 * place : 14 + 12 * place] += int(100 * present)
-        path = folder / f"{index}.png"
-        Image.fromarray(pixels.astype(np.uint8)).save(path)
-        split = "validation" if index % 16 >= 10 else "train"
-        facts = (str(path), str(index), f"p{index // 2}", split, None, None, None, None)
-        rows.append(dict(zip(COLUMNS, facts, strict=True)) | dict(zip(names, labels, strict=True)))
-    frame = pd.DataFrame(rows).astype(dict.fromkeys(names, np.float32))
-    return ImageTable("generated", tuple(names), frame, exclusive=classes > 0)
+sys.path.insert(0, str(Path(__file__).parent))
+from training_stand_ins import make_table
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +26,10 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> ImageTable:
     return make_table(tmp_path_factory.mktemp("classes"), 36, 3)
 
 
-@pytest.fixture
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of its own for decoded pixels."""
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("LUCIDRAY_CACHE", str(folder))
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUCIDRAY_CACHE", str(folder))
+        yield folder

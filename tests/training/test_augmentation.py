@@ -21,8 +21,9 @@ from lucidray.training.augmentation import Augment, augment
 
 OPTIONS = {
     "rotate": 20.0, "zoom": 0.2, "aspect": 0.2, "shift": 0.1, "shear": 0.1, "flip": 0.5,
-    "style": 1.0, "fourier": 1.0, "degrade": 0.6, "blur": 1.5, "sharpen": 1.0, "exposure": 0.4,
-    "gamma": 0.4, "brightness": 0.1, "contrast": 0.2, "noise": 0.05, "jpeg": 0.7, "erase": 0.2,
+    "style": 1.0, "spectrum": 1.0, "fourier": 1.0, "degrade": 0.6, "blur": 1.5,
+    "sharpen": 1.0, "exposure": 0.4, "gamma": 0.4, "brightness": 0.1, "contrast": 0.2,
+    "noise": 0.05, "jpeg": 0.7, "erase": 0.2,
 }  # fmt: skip
 
 
@@ -210,3 +211,13 @@ def test_unknown_and_impossible_options_are_refused_by_name() -> None:
         from_mapping(Augment, {"rotat": 3}, where="recipe.toml")
     with pytest.raises(ConfigError, match="'zoom'"):
         from_mapping(Augment, {"zoom": 1.5}, where="recipe.toml")
+
+
+def test_spectra_take_the_sharpness_of_the_reference_and_nothing_else() -> None:
+    images = torch.rand(3, 1, 64, 64, generator=seeded())
+    dull = intensity.blur(images, torch.full((3,), 0.7))
+    none = style.match_spectra(images, dull, torch.zeros(3))
+    torch.testing.assert_close(none, images, atol=1e-5, rtol=0)
+    full = style.match_spectra(images, dull, torch.ones(3))
+    before, after = ((other - dull).square().mean() for other in (images, full))
+    assert after < 0.05 * before

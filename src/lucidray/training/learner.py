@@ -122,6 +122,16 @@ class Learner(lightning.LightningModule):
         self.loss_count += len(targets)
         return loss
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,  # noqa: ARG002
+        gradient_clip_val: Any = None,  # noqa: ARG002
+        gradient_clip_algorithm: Any = None,  # noqa: ARG002
+    ) -> None:
+        """Clip by norm; Lightning's own clipping refuses fused optimizers in bfloat16."""
+        if self.setting.clip_gradient:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.setting.clip_gradient)
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Average the weights, and keep the state if it is time."""
         if self.average is not None:

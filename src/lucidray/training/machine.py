@@ -104,7 +104,6 @@ def _trainer(learner: Learner, machine: Machine, log: Path, watcher: Callback) -
         logger=TensorBoardLogger(log, name="", version=version),
         callbacks=[watcher],
         max_epochs=setting.phase.epochs - learner.epoch,
-        gradient_clip_val=setting.clip_gradient or None,
         num_sanity_val_steps=0,
         enable_checkpointing=False,
         enable_progress_bar=False,

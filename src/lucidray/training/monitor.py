@@ -66,7 +66,7 @@ class Watch:
 
 def monitors() -> list[str]:
     """Return the names of all that a phase can monitor."""
-    usable = names_of("counts", "scores", "probabilities", "matrix", "class_probabilities")
+    usable = names_of("counts", "scores", "probabilities")
     return [*_LOSSES, *(f"val_{name}" for name in usable)]
 
 

@@ -88,7 +88,8 @@ _COARSE = 4
 def _rings(side: int, device: torch.device) -> Tensor:
     rows = torch.fft.fftfreq(side, 1 / side, device=device)[:, None]
     columns = torch.fft.rfftfreq(side, 1 / side, device=device)[None]
-    return rows.hypot(columns).round().long().clamp(max=side // 2).flatten()
+    ring: Tensor = rows.hypot(columns).round().long().clamp(max=side // 2)
+    return ring.flatten()
 
 
 def _profile(spectrum: Tensor, ring: Tensor) -> Tensor:
