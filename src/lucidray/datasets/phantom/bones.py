@@ -21,7 +21,7 @@ from lucidray.datasets.phantom.draw import (
     tubes,
 )
 from lucidray.datasets.phantom.frame import Frame, ramp
-from lucidray.records import Float32
+from lucidray.records import Float32, Float64
 
 _WALL = physics.BONE - physics.SOFT
 _CORE = physics.MARROW - physics.SOFT
@@ -140,25 +140,27 @@ def _clavicles(body: Body, frame: Frame, rng: Random) -> Samples:
 
 
 def _shoulders(body: Body, frame: Frame) -> list[Samples]:
-    """Draw humeri with their heads, and the dense edges of the shoulder blades."""
-    parts = []
-    for side in (-1, 1):
-        reach = abs(_joint(body, side)[0])
-        slant = 0.10 + 0.16 * body.arms
-        y = np.linspace(3.0, 26, steps(23, frame), dtype=np.float32)
-        x = (reach + 0.5 + slant * (y - 3)).astype(np.float32)
-        flare = 1 + 0.75 * np.exp(-(y - 3.0) / 1.8)
-        parts.append(
-            tubes(
-                frame,
-                (np.float32(side) * x, y, np.zeros_like(y)),
-                (1.12 * flare).astype(np.float32),
-                _hollow(1.1, 1.1, 0.34, max(11, steps(2.4, frame))),
-                ramp(y, 3.0, 6.5) * np.float32(0.8),
-            )
-        )
-        parts.extend(_edges(body, frame, side))
-    return parts
+    """Draw humeri, and the dense edges of the shoulder blades."""
+    slant = 0.10 + 0.16 * body.arms
+    y = np.linspace(3.0, 26, steps(23, frame), dtype=np.float32)
+    x = (_joint(body, 1)[0] + 0.5 + slant * (y - 3)).astype(np.float32)
+    half = (1.12 * (1 + 0.75 * np.exp(-(y - 3.0) / 1.8))).astype(np.float32)
+    profile = _hollow(1.1, 1.1, 0.34, max(11, steps(2.4, frame)))
+    arms = _pair(frame, (x, y), 0.0, half, profile, ramp(y, 3.0, 6.5) * np.float32(0.8))
+    return [arms, *_edges(body, frame)]
+
+
+def _pair(
+    frame: Frame,
+    line: tuple[Float32, Float32],
+    z: float,
+    half: Float32,
+    profile: Float32,
+    strength: Float32,
+) -> Samples:
+    """Draw a tube on the left and its mirror image on the right."""
+    x, y = np.stack([line[0], -line[0]]), np.stack([line[1], line[1]])
+    return tubes(frame, (x, y, np.full_like(x, z)), half, profile, strength)
 
 
 def _heads(chest: Chest, depth: Float32, rng: Random) -> None:
@@ -180,63 +182,59 @@ def _joint(body: Body, side: int) -> tuple[float, float]:
     return side * (17.4 - 0.9 * body.female), 2.9
 
 
-def _outline(body: Body, side: int) -> dict[str, Float32]:
-    """Return the corners of a shoulder blade, ``(k, 2)`` body centimeters."""
+def _outline(body: Body) -> dict[str, Float64]:
+    """Return the corners of the left shoulder blade, ``(k, 2)`` body centimeters."""
     off = 4.0 * body.scapula - 1.2
     top = np.array([8.4 + 0.55 * off, 1.2])
     glenoid = np.array([14.6, 3.2])
     neck = np.array([13.9, 5.4])
     tip = np.array([10.0 + 0.85 * off, 14.6])
     inner = np.array([8.0 + 0.75 * off, 6.6])
-    sign = np.array([side, 1.0]) * np.array([0.95 if body.female else 1.0, 1.0])
-    return {
-        "lateral": np.array([glenoid, neck, (neck + tip) / 2 + [0.25, 0], tip]) * sign,
-        "medial": np.array([tip, inner + np.array([0.0, 2.6]), inner, top]) * sign,
-        "superior": np.array([top, [12.0, 1.9], [13.8, 1.6]]) * sign,
-        "spine": np.array([inner - [0, 1.9], [11.5, 2.9], [14.6, 1.0], [16.9, -0.4], [17.6, 0.3]])
-        * sign,
-        "coracoid": np.array([[13.6, 2.4], [14.0, 1.4], [15.2, 1.9]]) * sign,
-        "glenoid": np.array([[14.3, 1.9], [14.9, 3.2], [14.3, 4.6]]) * sign,
+    lines = {
+        "lateral": [glenoid, neck, (neck + tip) / 2 + np.array([0.25, 0]), tip],
+        "medial": [tip, inner + np.array([0.0, 2.6]), inner, top],
+        "superior": [top, [12.0, 1.9], [13.8, 1.6]],
+        "spine": [inner - [0, 1.9], [11.5, 2.9], [14.6, 1.0], [16.9, -0.4], [17.6, 0.3]],
+        "coracoid": [[13.6, 2.4], [14.0, 1.4], [15.2, 1.9]],
+        "glenoid": [[14.3, 1.9], [14.9, 3.2], [14.3, 4.6]],
     }
+    narrow = np.array([0.95 if body.female else 1.0, 1.0])
+    return {name: np.array(points) * narrow for name, points in lines.items()}
 
 
-def _edges(body: Body, frame: Frame, side: int) -> list[Samples]:
-    corners = _outline(body, side)
+#: Half width in centimeters and strength of each edge.
+_EDGES = (
+    ("lateral", 0.42, 0.62),
+    ("medial", 0.16, 0.30),
+    ("superior", 0.18, 0.30),
+    ("spine", 0.42, 0.45),
+    ("coracoid", 0.55, 0.55),
+    ("glenoid", 0.28, 0.70),
+)
+
+
+def _edges(body: Body, frame: Frame) -> list[Samples]:
+    corners = _outline(body)
     parts = []
-    for name, wide, strength in (
-        ("lateral", 0.42, 0.62),
-        ("medial", 0.16, 0.30),
-        ("superior", 0.18, 0.30),
-        ("spine", 0.42, 0.45),
-        ("coracoid", 0.55, 0.55),
-        ("glenoid", 0.28, 0.7),
-    ):
+    for name, wide, strength in _EDGES:
         points = corners[name]
         length = float(np.sum(np.hypot(*np.diff(points, axis=0).T)))
         x, y = curve_through(points, steps(length * 1.1, frame))
         share = np.linspace(0, 1, len(x), dtype=np.float32)
-        ends = np.clip(np.minimum(share, 1 - share) / 0.12, 0, 1)
-        parts.append(
-            tubes(
-                frame,
-                (x, y, np.full_like(x, -6.0)),
-                np.full(len(x), wide, np.float32),
-                _hollow(wide, wide * 0.8, 0.12, max(5, steps(2 * wide, frame))),
-                (ends * np.float32(strength)).astype(np.float32),
-            )
-        )
+        ends = ramp(np.minimum(share, 1 - share), 0.0, 0.14) * np.float32(strength)
+        profile = _hollow(wide, wide * 0.8, 0.12, max(5, steps(2 * wide, frame)))
+        half = np.full(len(x), wide, np.float32)
+        parts.append(_pair(frame, (x, y), -6.0, half, profile, ends))
     return parts
 
 
 def _blades(chest: Chest, depth: Float32, rng: Random) -> None:
     """Add the thin plates of the shoulder blades."""
-    body, frame = chest.body, chest.frame
+    corners = _outline(chest.body)
+    outline = np.concatenate([corners[name] for name in ("lateral", "medial", "superior")])
+    x, y = outline.T.astype(np.float32)
     for side in (-1, 1):
-        corners = _outline(body, side)
-        outline = np.concatenate([corners[n] for n in ("lateral", "medial", "superior")])
-        columns, rows = frame.project(
-            outline[:, 0].astype(np.float32), outline[:, 1].astype(np.float32), -6.0
-        )
+        columns, rows = chest.frame.project(side * x, y, -6.0)
         left, top = int(columns.min()) - 3, int(rows.min()) - 3
         shape = (int(np.ptp(rows)) + 6, int(np.ptp(columns)) + 6)
         plate = _plate(columns - left, rows - top, shape)

@@ -55,10 +55,11 @@ def signs(seed: int, index: int, severities: Mapping[str, float]) -> list[Sign]:
     """
     found = []
     for finding in DRAWERS:
-        rng = stream(seed, index, finding)
-        side = 0 if rng.random() < _BOTH.get(finding, 0.0) else (-1, 1)[int(rng.random() < 0.47)]
-        if finding in severities and severities[finding] > 0:
-            found.append(Sign(finding, float(severities[finding]), side, rng))
+        if severities.get(finding, 0) > 0:
+            rng = stream(seed, index, finding)
+            both = rng.random() < _BOTH.get(finding, 0.0)
+            side = (-1, 1)[int(rng.random() < 0.47)]
+            found.append(Sign(finding, float(severities[finding]), 0 if both else side, rng))
     return found
 
 

@@ -16,10 +16,11 @@ from lucidray.datasets.phantom.draw import (
     texture,
     tubes,
 )
-from lucidray.datasets.phantom.frame import Frame, ramp
+from lucidray.datasets.phantom.frame import Frame, enlarge, ramp
 from lucidray.records import Float32, Float64
 
 _GENERATIONS = 6
+_STEMS = (-78, -58, -36, -14, 6, 24, 42, 58, 73, 84)  # degrees below the horizontal
 _CALIBER = 0.74  # each branch's radius over its parent's; Murray's law gives 0.79 for equal twins
 
 
@@ -33,56 +34,49 @@ def hilum(chest: Chest, side: int) -> tuple[float, float]:
 
 def vessels(chest: Chest, rng: Random) -> Float32:
     """Return the path through lung vessels and hila, centimeters of blood in place of lung."""
-    parts = [_tree(chest, side, rng) for side in (-1, 1)]
-    parts += [_hilum(chest, side, rng) for side in (-1, 1)]
+    parts = [_trees(chest, rng), *(_hilum(chest, side, rng) for side in (-1, 1))]
     return deposit(join(parts), chest.frame.size)
 
 
-def _tree(chest: Chest, side: int, rng: Random) -> Samples:
-    body, frame = chest.body, chest.frame
-    x0, y0 = hilum(chest, side)
-    angle = np.radians([-78, -58, -36, -14, 6, 24, 42, 58, 73, 84]) + rng.normal(0, 0.10, 10)
+def _trees(chest: Chest, rng: Random) -> Samples:
+    """Draw the vessels of both lungs, all branches of one generation at a time."""
+    body = chest.body
+    side = np.repeat([-1.0, 1.0], len(_STEMS))
+    roots = np.repeat([hilum(chest, -1), hilum(chest, 1)], len(_STEMS), axis=0).T
+    angle = np.tile(np.radians(_STEMS), 2) + rng.normal(0, 0.10, side.size)
     lower = np.clip((angle + 0.6) / 1.6, 0, 1)
     radius = (body.upper_flow + (1 - body.upper_flow) * lower) * 0.31 * body.vessels
-    radius *= rng.uniform(0.8, 1.15, radius.size)
-    start = np.stack(
-        [
-            x0 + side * rng.uniform(-0.5, 0.6, angle.size),
-            y0 + 2.2 * np.sin(angle) + rng.normal(0, 0.4, angle.size),
-        ]
-    )
+    radius *= rng.uniform(0.8, 1.15, side.size)
+    off = side * rng.uniform(-0.5, 0.6, side.size)
+    down = 2.2 * np.sin(angle) + rng.normal(0, 0.4, side.size)
+    start: Float64 = roots + np.stack([off, down])
     parts = []
     length = 3.1 * body.length / 26.0
     for _ in range(_GENERATIONS):
         reach = length * rng.uniform(0.65, 1.3, angle.size) * (0.62 + 0.5 * radius / radius.max())
         bend = rng.normal(0, 0.22, angle.size)
-        line, end, angle = _stretch(start, angle, reach, bend, side, frame, length)
-        parts.append(_vessels(frame, line, radius))
-        start, angle, radius = _fork(end, angle, radius, rng)
+        share = np.linspace(0, 1, steps(length * 1.1, chest.frame, 1.1))
+        turned = angle[:, None] + bend[:, None] * share
+        line = _stretch(start, turned, reach, side)
+        parts.append(_vessels(chest.frame, line, radius))
+        end = np.stack([line[0][:, -1], line[1][:, -1]])
+        start, angle, radius = _fork(end, turned[:, -1], radius, rng)
+        side = np.concatenate([side, side])
         length *= 0.80
     return join(parts)
 
 
 def _stretch(
-    start: Float64,
-    angle: Float64,
-    reach: Float64,
-    bend: Float64,
-    side: int,
-    frame: Frame,
-    longest: float,
-) -> tuple[tuple[Float32, Float32], Float64, Float64]:
-    share = np.linspace(0, 1, steps(longest * 1.1, frame, 1.1))
-    turned = angle[:, None] + bend[:, None] * share
-    step = reach[:, None] / (share.size - 1)
-    x = start[0][:, None] + side * np.cumsum(np.cos(turned) * step, axis=1)
-    y = start[1][:, None] + np.cumsum(np.sin(turned) * step, axis=1)
-    end = np.stack([x[:, -1], y[:, -1]])
-    return (x.astype(np.float32), y.astype(np.float32)), end, turned[:, -1]
+    start: Float64, turned: Float64, reach: Float64, side: Float64
+) -> tuple[Float64, Float64]:
+    """Walk from each start along its turning direction."""
+    step = reach[:, None] / (turned.shape[1] - 1)
+    x = start[0][:, None] + side[:, None] * np.cumsum(np.cos(turned) * step, axis=1)
+    return x, start[1][:, None] + np.cumsum(np.sin(turned) * step, axis=1)
 
 
-def _vessels(frame: Frame, line: tuple[Float32, Float32], radius: Float64) -> Samples:
-    x, y = line
+def _vessels(frame: Frame, line: tuple[Float64, Float64], radius: Float64) -> Samples:
+    x, y = line[0].astype(np.float32), line[1].astype(np.float32)
     share = np.linspace(0, 1, x.shape[1], dtype=np.float32)
     wide = radius.astype(np.float32)[:, None] * (1 - np.float32(1 - _CALIBER) * share)
     count = max(3, steps(2 * float(np.median(radius)), frame, 0.9))
@@ -190,10 +184,12 @@ def airways(chest: Chest, rng: Random) -> Float32:
 def grain(lung: Lung, rng: Random) -> Float32:
     """Return the fine unevenness of lung density, deviation about 1, on the lung's window."""
     shape = lung.air.shape
-    field = np.float32(0.5) * texture(rng, shape, 22)
-    field += np.float32(0.6) * texture(rng, shape, 60)
-    field += np.float32(0.6) * texture(rng, shape, min(140, max(shape) / 2))
-    return field
+    middle = max(shape) / 4
+    field = np.float32(0.6) * texture(rng, (shape[0] // 3, shape[1] // 3), min(60, middle))
+    field += np.float32(0.5) * texture(rng, field.shape, 22)
+    return enlarge(field, (shape[0], shape[1])) + np.float32(0.6) * texture(
+        rng, shape, min(140, max(shape) / 2)
+    )
 
 
 def fade(lung: Lung) -> Float32:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
@@ -121,17 +122,17 @@ def describe(phantom: Phantom) -> dict[str, Any]:
 
 def png_bytes(phantom: Phantom) -> bytes:
     """Return a phantom as a 16-bit grey PNG."""
-    return _encode(Image.fromarray(phantom.raw), 1)
+    return _encode(Image.fromarray(phantom.raw), 1, zlib.Z_RLE)
 
 
 def mask_bytes(mask: Bool) -> bytes:
     """Return a mask as a 1-bit PNG."""
-    return _encode(Image.fromarray(mask), 6)
+    return _encode(Image.fromarray(mask), 6, zlib.Z_DEFAULT_STRATEGY)
 
 
-def _encode(image: Image.Image, level: int) -> bytes:
+def _encode(image: Image.Image, level: int, strategy: int) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=level)
+    image.save(buffer, "PNG", compress_level=level, compress_type=strategy)
     return buffer.getvalue()
 
 
