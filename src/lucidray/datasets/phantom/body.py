@@ -73,16 +73,16 @@ class Body:
     @cached_property
     def lateral(self) -> Curve:
         """Half width of the inner chest at each height."""
-        shares = [0.36, 0.45, 0.515, 0.565, 0.635, 0.725, 0.82, 0.905, 0.965, 1.0, 1.0, 0.96, 0.93]
-        places = [0.0, 0.015, 0.05, 0.09, 0.15, 0.24, 0.36, 0.50, 0.66, 0.82, 1.0, 1.2, 1.6]
+        shares = [0.36, 0.40, 0.445, 0.52, 0.57, 0.635, 0.725, 0.82, 0.905, 0.965, 1.0, 1.0, 0.96]
+        places = [0.0, 0.004, 0.013, 0.05, 0.09, 0.15, 0.24, 0.36, 0.50, 0.66, 0.82, 1.0, 1.2]
         lift = np.array(shares) ** (1.0 - 0.25 * self.child)
         return Curve(np.array(places) * self.length, lift * self.width)
 
     @cached_property
     def medial(self) -> Curve:
         """Distance of the mediastinal pleura from the midline at each height."""
-        shares = [0.35, 0.25, 0.19, 0.155, 0.14, 0.13, 0.13]
-        places = [0.0, 0.012, 0.035, 0.08, 0.15, 0.3, 1.5]
+        shares = [0.36, 0.31, 0.255, 0.19, 0.155, 0.14, 0.13, 0.13]
+        places = [0.0, 0.004, 0.014, 0.035, 0.08, 0.15, 0.3, 1.5]
         return Curve(np.array(places) * self.length, np.array(shares) * self.width)
 
     @cached_property

@@ -107,7 +107,7 @@ def _lung(
     reach = np.clip(np.float32(1.06 * body.length) - (wy + base), 0.5, 4.5)
     covered = np.sqrt(np.clip(-base / reach, 0, 1))
     # The lung keeps a rim before and behind the heart.
-    air = np.maximum(cavity - heart, 0.15 * cavity)
+    air = np.maximum(cavity - heart, 0.11 * cavity)
     air *= 1 - covered
     inside = (base > 0) & (heart < 0.5) & (cavity > 0.6)
     return Lung(
@@ -214,8 +214,12 @@ def _latissimus(y: Float32) -> Float32:
 def _torso(body: Body, far: Float32, y: Float32, outer: Float32) -> Float32:
     thick = body.half_depth(np.maximum(y, np.float32(0.22 * body.length)))
     thick = thick + np.float32(1.5 + 0.2 * body.wall)
-    off = far / outer
-    path: Float32 = np.sqrt(np.clip(1 - off * off * off, 0, 1)) * (2 * thick)
+    thick *= np.float32(0.66) + np.float32(0.34) * ramp(y, -1.0, 10.0)
+    # High up the trunk passes into the shoulders without an edge.
+    merged = ramp(y, 13.0, 3.0)
+    off = far / (outer + np.float32(7.0) * merged)
+    off *= off * (merged + (1 - merged) * off)
+    path: Float32 = np.sqrt(np.clip(1 - off, 0, 1)) * (2 * thick)
     return path * ramp(y, -2.5, 5.0)
 
 

@@ -106,7 +106,7 @@ def tubes(
     along_z = _slope(np.broadcast_to(np.asarray(z, np.float32), x.shape)) * frame.per_cm
     flat = np.sqrt(along_c * along_c + along_r * along_r) + np.float32(1e-6)
     length = np.sqrt(flat * flat + along_z * along_z)
-    length = np.minimum(length, 3 * flat)
+    length = np.minimum(length, np.float32(2.3) * flat)
     count = profile.shape[-1]
     offsets = ((np.arange(count, dtype=np.float32) + 0.5) / count * 2 - 1).astype(np.float32)
     wide = half_width * np.float32(frame.per_cm)

@@ -114,7 +114,9 @@ def _gap(scene: Scene, lung: Lung, sign: Sign) -> Float32:
     middle = np.float32(0.36 * body.width) - np.float32(0.25 * side)
     across = (lung.x - middle) / np.float32(0.50 * body.width)
     top = np.float32(apex) + np.float32(0.16 * body.length) * across * across + wave
-    return np.asarray(np.minimum(from_side, (lung.y - top) * np.float32(0.9)))
+    from_top = (lung.y - top) * np.float32(0.9)
+    # A smooth minimum: side and top pass into each other without a corner.
+    return np.asarray(-np.logaddexp(-from_side, -from_top))
 
 
 def pleural_thickening(scene: Scene, sign: Sign) -> None:

@@ -167,14 +167,14 @@ def airways(chest: Chest, rng: Random) -> Float32:
     parts = []
     for points, start, end in ((trachea, 0.88, 0.85), (right, 0.65, 0.32), (left, 0.62, 0.28)):
         length = float(np.sum(np.hypot(*np.diff(np.array(points), axis=0).T)))
-        line = curve_through(points, steps(length, frame))
+        line = curve_through(points, steps(length, frame, 0.7))
         half = np.linspace(start, end, line.shape[1], dtype=np.float32) * (1 - 0.2 * body.child)
         parts.append(
             tubes(
                 frame,
                 (line[0], line[1], np.zeros_like(line[0])),
                 half,
-                rod(max(5, steps(1.8, frame))),
+                rod(max(5, steps(1.8, frame, 0.7))),
                 2 * half,
             )
         )
