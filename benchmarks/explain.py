@@ -3,9 +3,9 @@
 For each backbone, at 224 x 224 pixels with 14 findings and random weights: a plain forward pass;
 ``lucidray.explain.explain`` (logits and raw maps), the same with maps scaled up to 224 x 224;
 pytorch-grad-cam and Captum, each looped over the 14 findings as their documentation does. All
-variants of one row run in one process, in shuffled order within each round, after a warm-up;
-figures are medians, and ratios compare within the row only. Equality is checked too: raw maps
-against autograd on the same layer, and against pytorch-grad-cam where it explains that layer.
+variants of one row run in one process, in shuffled order within each round, after a warm-up. A
+ratio is the median over rounds of the ratio to the forward pass of the same round. Equality is
+checked too: raw maps against autograd, and against pytorch-grad-cam on the same layer.
 
     python benchmarks/explain.py                    # everything, several minutes
     python benchmarks/explain.py --backbones densenet121 --batch 1 --rounds 5
@@ -89,13 +89,18 @@ def row(name: str, batch: int, rounds: int, peer_rounds: int) -> bool:
     fast = {"forward": plain(model, x), "raw": ours(model, x), "224": ours(model, x, 224)}
     slow = {"gradcam": pytorch_grad_cam(model, x), "captum": captum(model, x)}
     times = measure({**fast, **slow}, rounds, peer_rounds)
-    base = times["forward"]
-    print(f"{name:18}B{batch:<5}{1e3 * base:6.1f} ms", end="")
-    print(f"{times['raw'] / base:7.3f}x{times['224'] / base:7.3f}x", end="")
-    print(f"{times['gradcam'] / base:8.1f}x{times['captum'] / base:8.1f}x", end="")
-    print(f"{times['gradcam'] / times['raw']:6.0f}x/us", end="")
+    ratio = {name: median_ratio(taken, times["forward"]) for name, taken in times.items()}
+    gain = median_ratio(times["gradcam"], times["raw"])
+    print(f"{name:18}B{batch:<5}{1e3 * statistics.median(times['forward']):6.1f} ms", end="")
+    print(f"{ratio['raw']:7.3f}x{ratio['224']:7.3f}x", end="")
+    print(f"{ratio['gradcam']:8.1f}x{ratio['captum']:8.1f}x{gain:6.0f}x/us", end="")
     print("".join(f"{difference:10.0e}" for difference in differences(model, x)), flush=True)
-    return times["raw"] <= GOAL_FORWARD * base and times["gradcam"] >= GOAL_PEER * times["raw"]
+    return ratio["raw"] <= GOAL_FORWARD and gain >= GOAL_PEER
+
+
+def median_ratio(above: list[float], below: list[float]) -> float:
+    """Return the median ratio of times of the same rounds."""
+    return statistics.median(a / b for a, b in zip(above, below, strict=False))
 
 
 def calibrated(name: str) -> Classifier:
@@ -170,8 +175,8 @@ def peer_subject(model: Classifier) -> tuple[nn.Module, nn.Module, Callable[...,
     return subject, subject.last, None
 
 
-def measure(variants: dict[str, Variant], rounds: int, peer_rounds: int) -> dict[str, float]:
-    """Return median seconds; slow peers take part in the first rounds only."""
+def measure(variants: dict[str, Variant], rounds: int, peer_rounds: int) -> dict[str, list[float]]:
+    """Return seconds by round; slow peers take part in the first rounds only."""
     times: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds + 1):
         names = [n for n in variants if number <= peer_rounds or n not in {"gradcam", "captum"}]
@@ -180,7 +185,7 @@ def measure(variants: dict[str, Variant], rounds: int, peer_rounds: int) -> dict
             start = time.perf_counter()
             variants[name]()
             times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
+    return {name: taken[1:] for name, taken in times.items()}
 
 
 def differences(model: Classifier, x: Tensor) -> tuple[float, float]:
