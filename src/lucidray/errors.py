@@ -55,6 +55,14 @@ class MetricError(LucidRayError, ValueError):
     """Labels, scores or masks that no metric can be computed from."""
 
 
+class BundleError(LucidRayError, ValueError):
+    """A bundle that is damaged, foreign or too new, or that cannot do what is asked of it."""
+
+
+class ExportError(LucidRayError, ValueError):
+    """A model that cannot be written as a bundle that gives the same answers."""
+
+
 class MissingExtraError(LucidRayError, ImportError):
     """A command that needs an optional part which is not installed."""
 
@@ -75,8 +83,8 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UnknownNameErr
     """
     known = sorted(choices)
     near = difflib.get_close_matches(name.lower(), known, n=1)
-    hint = f" did you mean '{near[0]}'?" if near else ""
-    return UnknownNameError(f"unknown {kind} '{name}';{hint} Choose one of: {', '.join(known)}.")
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    return UnknownNameError(f"unknown {kind} '{name}'{hint} Choose one of: {', '.join(known)}.")
 
 
 def missing_extra(what: str, extra: str) -> MissingExtraError:

@@ -11,7 +11,7 @@ import numpy as np
 from lucidray.errors import ModelError, unknown_name
 from lucidray.images.geometry import heatmap_to_source
 from lucidray.images.read import read_xray
-from lucidray.images.transforms import Preprocessing, preprocess
+from lucidray.images.preprocessing import Preprocessing, preprocess
 from lucidray.records import (
     Attribution,
     AttributionStatus,

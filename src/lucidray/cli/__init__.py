@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 
 from lucidray.cli import data as data
+from lucidray.cli import explain as explain
 from lucidray.cli import look_up as look_up
+from lucidray.cli import paper as paper
+from lucidray.cli import train as train
 from lucidray.cli.app import app as app
 from lucidray.cli.console import fail
 from lucidray.errors import LucidRayError

@@ -12,6 +12,7 @@ from lucidray.training.machine import Machine, this_machine
 from lucidray.training.pixels import cache_folder
 from lucidray.training.prediction import Predictions, predict
 from lucidray.training.processor import keep_memory
+from lucidray.training.reader import RunReader, open_reader
 from lucidray.training.recipe import Data, OperatingPoint, Phase, Recipe, load_recipe
 from lucidray.training.run import Run, load_run
 from lucidray.training.schedules import optimizers, schedulers
@@ -28,6 +29,7 @@ __all__ = [
     "Predictions",
     "Recipe",
     "Run",
+    "RunReader",
     "Task",
     "augment",
     "build_loss",
@@ -38,6 +40,7 @@ __all__ = [
     "load_run",
     "losses",
     "measure",
+    "open_reader",
     "optimizers",
     "predict",
     "prepare_task",

@@ -167,6 +167,7 @@ class Learner(lightning.LightningModule):
             logits[indices] = values
         probabilities = self.model.probabilities(logits).numpy()
         loss = self.setting.loss(logits, torch.from_numpy(validation.labels))
+        self._check_finite("validation loss", float(loss))
         also = self.setting.phase.monitor
         exclusive = self.model.exclusive
         self._values = {"val_loss": float(loss)} | measure_epoch(
@@ -190,16 +191,19 @@ class Learner(lightning.LightningModule):
         total = torch.stack([self.loss_sum.cpu(), torch.tensor(float(self.loss_count))])
         total = self.trainer.strategy.reduce(total.to(self.device), reduce_op="sum").cpu()
         train_loss = float(total[0] / total[1])
-        if not np.isfinite(train_loss):
-            raise ModelError(
-                f"the training loss is {train_loss} in epoch {self.epoch + 1}; lower the learning "
-                "rate, set clip_gradient = 1.0, or set precision to 'fp32'."
-            )
+        self._check_finite("training loss", train_loss)
         setting = self.setting
         row: dict[str, float] = {"seed": setting.seed, "phase": setting.number}
         row |= {"epoch": self.epoch, "seconds": self.seconds + time.monotonic() - self._since}
         row |= {"learning_rate": self.rate, "train_loss": train_loss}
         return row | self._values
+
+    def _check_finite(self, what: str, value: float) -> None:
+        if not np.isfinite(value):
+            raise ModelError(
+                f"the {what} is {value} in epoch {self.epoch + 1}; lower the learning rate, "
+                "set clip_gradient = 1.0, or set precision to 'fp32'."
+            )
 
     def _judge(self, value: float) -> None:
         if np.isnan(value):

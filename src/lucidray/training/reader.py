@@ -1,0 +1,103 @@
+"""A run that reads single images and shows where it looked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lucidray.explain import explain
+from lucidray.images.preprocessing import Preprocessing
+from lucidray.models.classifier import Classifier
+from lucidray.records import Float32
+from lucidray.training.run import Run
+
+
+@dataclass(frozen=True)
+class RunReader:
+    """A run with its members in memory; what `lucidray.pipeline.diagnose` asks.
+
+    Build it with `open_reader`.
+
+    Args:
+        run: A finished run.
+        members: Its models.
+        digest: SHA-256 over the weights of all members.
+    """
+
+    run: Run
+    members: tuple[Classifier, ...]
+    digest: str
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Names of what it judges."""
+        return self.run.findings
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether exactly one finding holds."""
+        return self.run.exclusive
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to an image before the model sees it."""
+        return self.run.recipe.image
+
+    @property
+    def operating_points(self) -> Mapping[str, float]:
+        """Probability at and above which a finding counts as present."""
+        return self.run.operating_points
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Weights digest, backbone, versions."""
+        return {
+            "weights_sha256": self.digest,
+            "backbone": self.run.recipe.model.backbone,
+            "seeds": list(self.run.recipe.seeds),
+            "versions": self.run.facts.get("versions", {}),
+        }
+
+    def look(self, image: Float32, *, method: str) -> tuple[Float32, Float32]:
+        """Return logits and raw maps of one image, averaged as the recipe averages logits.
+
+        Args:
+            image: float32 ``(C, S, S)``, preprocessed.
+            method: A registered explanation method.
+
+        Returns:
+            Logits ``(F,)`` and maps ``(F, h, w)``: means over members and, where the recipe says
+            so, over the image and its mirror image (whose map is mirrored back). The mean of
+            maps is the map of the mean logit.
+        """
+        x = torch.from_numpy(image)[None]
+        views = [x, x.flip(-1)] if self.run.recipe.test_time_augmentation == "flip" else [x]
+        logits, maps = [], []
+        for model in self.members:
+            for number, view in enumerate(views):
+                logit, found = explain(model, view, method=method)
+                logits.append(logit[0])
+                maps.append(found[0].flip(-1) if number else found[0])
+        return _mean(logits), _mean(maps)
+
+
+def open_reader(run: Run) -> RunReader:
+    """Load a run's members so that it can read images.
+
+    Raises:
+        WeightsError: A weights file is missing or broken.
+    """
+    digest = hashlib.sha256()
+    for path in run.weights:
+        digest.update(path.read_bytes())
+    return RunReader(run, tuple(run.models()), digest.hexdigest())
+
+
+def _mean(parts: list[Tensor]) -> Float32:
+    values: Float32 = torch.stack([part.detach().float() for part in parts]).mean(0).numpy()
+    return values
