@@ -105,7 +105,7 @@ def read_imagenet_weights(name: str) -> dict[str, Tensor]:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise WeightsError(
             f"ImageNet weights of '{name}' are not in the cache and cannot be fetched from here "
-            f"({facts.hf_hub_id or facts.url}). Copy the file model.safetensors to this computer "
+            f"({facts.hf_hub_id or facts.url}). Copy them to this computer as a .safetensors file "
             'and give its path as weights, or set weights = "none" to start at random.'
         ) from error
 
