@@ -181,6 +181,9 @@ class Paper:
     words: Callable[[Mode, Scale], tuple[str, ...]]
     experiment: Experiment
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", self.question)
+
     def protocol(self, mode: Mode, scale: Scale = "full") -> tuple[str, ...]:
         """Say in words what a run does.
 

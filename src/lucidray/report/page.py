@@ -17,7 +17,7 @@ from PIL import Image
 from lucidray.report.document import Figure, Legend, Picture, Report
 
 #: Pictures larger than this (pixels, longer side) are shrunk for the page.
-_LARGEST_PICTURE = 640
+_LARGEST_PICTURE = 448
 
 
 def write_report(report: Report, path: str | Path) -> Path:

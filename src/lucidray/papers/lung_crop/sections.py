@@ -7,16 +7,26 @@ import numpy as np
 from lucidray.metrics.calibration import ece, reliability_curve
 from lucidray.metrics.confusion import count, sensitivity
 from lucidray.metrics.intervals import wilson_interval
+from lucidray.metrics.multiclass import confusion_matrix
 from lucidray.metrics.ranking import precision_recall_curve
-from lucidray.papers.lung_crop.measure import AVERAGE_PRECISION, Reading, matched_name
+from lucidray.papers.lung_crop.measure import (
+    AVERAGE_PRECISION,
+    BALANCED_ACCURACY,
+    Reading,
+    matched_name,
+)
 from lucidray.papers.lung_crop.protocol import MATCHED
 from lucidray.papers.lung_crop.published import (
+    ACCURACY,
     ARMS,
     AUC,
     FIGURE_1,
+    MACRO_F1,
+    NORMAL_RECALL,
+    PNEUMONIA_RECALL,
 )
 from lucidray.papers.lung_crop.story import ArmRun, Story, show, show_p
-from lucidray.report import Block, Figure, Row, Section, Table
+from lucidray.report import Block, Figure, Note, Row, Section, Table
 from lucidray.report.bands import roc_band
 from lucidray.report.bars import Estimate as Mark
 from lucidray.report.bars import confusion_figure, forest_figure
@@ -84,7 +94,40 @@ def confusion_section(story: Story) -> Section:
         caption="Printed as that of the lung crop on 624 test images. Its cells sum to 916, so it "
         "is not.",
     )
-    return Section("Confusion matrices", (Row((*figures, printed)),))
+    return Section("Confusion matrices", (Row((*figures, printed)), _checked(story)))
+
+
+def _checked(story: Story) -> Note:
+    """Say whether our own table follows from our own matrices."""
+    wrong = contradictions_of_ours(story)
+    if wrong:
+        return Note(wrong, "Our own numbers contradict each other: please report this", "bad")
+    text = "Every rate of our tables follows from these matrices, to nine digits."
+    return Note(text, "Our own arithmetic, checked", "good")
+
+
+def contradictions_of_ours(story: Story) -> tuple[str, ...]:
+    """Return which of our rates do not follow from matrices that are counted anew."""
+    wrong = []
+    for arm in ARMS:
+        reading = story.reading(arm.name)
+        for seed, row in enumerate(reading.probabilities):
+            calls = row >= reading.thresholds[seed]
+            cells = confusion_matrix(story.labels, calls.astype(np.int64), classes=2)
+            recalls = np.diag(cells) / cells.sum(axis=1)
+            both = np.diag(cells) * 2 / (cells.sum(axis=0) + cells.sum(axis=1))
+            exact = {
+                ACCURACY: np.trace(cells) / cells.sum(),
+                NORMAL_RECALL: recalls[0],
+                PNEUMONIA_RECALL: recalls[1],
+                MACRO_F1: both.mean(),
+                BALANCED_ACCURACY: recalls.mean(),
+            }
+            for name, value in exact.items():
+                ours = story.measured.by_seed[arm.name][name][seed]
+                if not np.isclose(ours, value, atol=1e-9, equal_nan=True):
+                    wrong.append(f"{arm.title}, seed {seed}: {name} {ours:.6g}, not {value:.6g}.")
+    return tuple(wrong)
 
 
 def _printed_matrix() -> np.ndarray:
@@ -240,6 +283,13 @@ def _title(arm: str) -> str:
     return next(item.title for item in ARMS if item.name == arm)
 
 
+#: How the pictures were chosen.
+_SHOWN = (
+    "Typical images of this group, normal and pneumonia in turn; none is picked by hand. The line "
+    "is the edge of the crop."
+)
+
+
 def explanation_section(story: Story) -> Section:
     """Show where the models looked."""
     text = (
@@ -254,11 +304,12 @@ def explanation_section(story: Story) -> Section:
     )
     blocks: list[Block] = [text]
     for arm in ARMS:
-        if arm.name in story.panels:
-            empty, total = story.empty_maps.get(arm.name, (0, 0))
-            blocks += [
-                f"**{arm.title}.** {empty} of {total} explained test images have an empty map: "
-                "nothing in the last layer speaks for what is explained.",
-                story.panels[arm.name],
-            ]
+        if arm.name in story.empty_maps:
+            empty, total = story.empty_maps[arm.name]
+            blocks.append(
+                f"**{arm.title}:** {empty} of {total} explained test images have an empty map: "
+                "nothing in the last layer speaks for what is explained."
+            )
+    for title, panels in story.panels.items():
+        blocks += [f"**{title}.** {_SHOWN}", panels]
     return Section("Where the models looked", tuple(blocks))

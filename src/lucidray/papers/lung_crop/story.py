@@ -61,7 +61,7 @@ class Story:
         readings: What the arms say of the test images.
         calibrated: Arm → float64 ``(S, N)``, probabilities after Platt scaling on validation.
         measured: The numbers.
-        panels: Arm → explained images.
+        panels: Title of a group → explained images, both arms side by side.
         empty_maps: Arm → how many of the explained images had no evidence, and of how many.
         commands: Command lines that make this page again.
         versions: Of the software.

@@ -1,0 +1,215 @@
+"""Where the models looked: the same test images under both arms, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lucidray.datasets import ImageTable
+from lucidray.explain import explain, to_attribution
+from lucidray.images.color_maps import color_table
+from lucidray.images.preprocessing import preprocess
+from lucidray.images.read import read_xray
+from lucidray.images.render import draw_boxes, overlay, to_rgb
+from lucidray.images.transforms import fraction_box
+from lucidray.papers.lung_crop.measure import Reading
+from lucidray.papers.lung_crop.protocol import CROP_COLUMNS, CROP_ROWS, Settings
+from lucidray.papers.lung_crop.published import ARMS, LUNG_CROP
+from lucidray.papers.lung_crop.splitting import FINDING
+from lucidray.records import Attribution, Bool, Float32
+from lucidray.report import Legend, Panel, Panels
+from lucidray.report.document import Picture, Tone
+from lucidray.training import Run
+
+#: What is drawn of a map: from this share of its largest value on.
+_THRESHOLD = 0.2
+
+#: Test images of which the share of empty maps is counted, at most.
+_COUNTED = 200
+
+
+@dataclass(frozen=True)
+class Group:
+    """Test images that the arms judged alike.
+
+    Args:
+        title: What they have in common.
+        right: Which arms are right.
+        tone: Its color.
+    """
+
+    title: str
+    right: tuple[bool, bool]
+    tone: Tone
+
+
+GROUPS = (
+    Group("Both arms are right", (True, True), "good"),
+    Group("Only the lung crop is right", (False, True), "plain"),
+    Group("Only the full image is right", (True, False), "plain"),
+    Group("Both arms are wrong", (False, False), "bad"),
+)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Explained test images.
+
+    Args:
+        panels: Title of a group → its panels.
+        empty_maps: Arm → how many maps are empty, and of how many.
+    """
+
+    panels: Mapping[str, Panels]
+    empty_maps: Mapping[str, tuple[int, int]]
+
+
+def choose_cases(
+    labels: Float32, readings: Sequence[Reading], per_group: int
+) -> dict[str, list[int]]:
+    """Choose which test images are shown.
+
+    Args:
+        labels: ``(N,)``: 1 pneumonia, 0 normal.
+        readings: What both arms say, in order.
+        per_group: At most so many a group, as many normal ones as pneumonias where there are.
+
+    Returns:
+        Title of a group → indices. Nothing is picked by hand: of each class the images whose mean
+        probability is the median of their group come first, so typical ones, not the best.
+    """
+    right = [np.asarray(reading.calls(0) == (labels == 1)) for reading in readings]
+    mean = np.mean([reading.probabilities[0] for reading in readings], axis=0)
+    return {
+        group.title: _typical(_members(right, group), labels, mean, per_group) for group in GROUPS
+    }
+
+
+def _members(right: Sequence[Bool], group: Group) -> Bool:
+    wanted = [np.asarray(one == want) for one, want in zip(right, group.right, strict=True)]
+    return np.asarray(np.logical_and.reduce(wanted))
+
+
+def _typical(members: Bool, labels: Float32, mean: np.ndarray, count: int) -> list[int]:
+    queues = []
+    for value in (1, 0):
+        found = np.flatnonzero(members & (labels == value))
+        distance = np.abs(mean[found] - np.median(mean[found])) if len(found) else np.empty(0)
+        queues.append([int(index) for index in found[np.argsort(distance, kind="stable")]])
+    chosen: list[int] = []
+    while len(chosen) < count and any(queues):
+        chosen += [queue.pop(0) for queue in queues if queue]
+    return chosen[:count]
+
+
+def look(
+    runs: Mapping[str, Run], readings: Sequence[Reading], table: ImageTable, chosen: Settings
+) -> Looked:
+    """Explain test images under both arms, first seed.
+
+    Args:
+        runs: Arm → its run.
+        readings: What the arms say of the test images.
+        table: The test images.
+        chosen: How many are shown, and whether maps follow the model's call.
+    """
+    labels = table.labels()[:, 0]
+    cases = choose_cases(labels, readings, chosen.panels)
+    counted = np.linspace(0, len(table) - 1, min(len(table), _COUNTED)).astype(int).tolist()
+    wanted = sorted({*counted, *(index for group in cases.values() for index in group)})
+    maps = {
+        reading.arm: explain_images(
+            runs[reading.arm],
+            table.where(np.isin(np.arange(len(table)), wanted)),
+            reading.calls(0)[wanted] if chosen.signed else None,
+        )
+        for reading in readings
+    }
+    place = {index: at for at, index in enumerate(wanted)}
+    empty = {
+        arm: (sum(found[place[index]].status != "ok" for index in counted), len(counted))
+        for arm, found in maps.items()
+    }
+    panels = {
+        group.title: Panels(
+            tuple(
+                _panel(index, place[index], group.tone, table, readings, maps)
+                for index in cases[group.title]
+            ),
+            legend=_legend(),
+        )
+        for group in GROUPS
+        if cases[group.title]
+    }
+    return Looked(panels, empty)
+
+
+def explain_images(
+    run: Run, table: ImageTable, called: Bool | None, *, batch_size: int = 16
+) -> list[Attribution]:
+    """Explain what a run says of images.
+
+    Args:
+        run: A finished run; its first member is explained.
+        table: The images.
+        called: ``(N,)``, which are called pneumonia; the others are explained by evidence against
+            it. None: evidence for pneumonia in every image.
+        batch_size: Images at a time.
+
+    Returns:
+        One attribution an image, on its own pixels.
+    """
+    model = run.models()[0]
+    signs = np.ones(len(table)) if called is None else np.where(called, 1.0, -1.0)
+    found: list[Attribution] = []
+    paths = table.paths()
+    for start in range(0, len(paths), batch_size):
+        pairs = [
+            preprocess(read_xray(path), run.recipe.image)
+            for path in paths[start : start + batch_size]
+        ]
+        inputs = torch.from_numpy(np.stack([pixels for pixels, _ in pairs]))
+        _, maps = explain(model, inputs, findings=(FINDING,))
+        for at, (_, geometry) in enumerate(pairs):
+            raw = maps[at, 0] * float(signs[start + at])
+            found.append(to_attribution(raw, geometry, FINDING, "grad_cam"))
+    return found
+
+
+def _panel(
+    index: int,
+    place: int,
+    tone: Tone,
+    table: ImageTable,
+    readings: Sequence[Reading],
+    maps: Mapping[str, list[Attribution]],
+) -> Panel:
+    row = table.rows.iloc[index]
+    pixels = read_xray(row["path"]).pixels
+    pictures = [("image", to_rgb(pixels))]
+    facts = []
+    for arm, reading in zip(ARMS, readings, strict=True):
+        found = maps[reading.arm][place]
+        name = arm.title if found.status == "ok" else f"{arm.title}: empty map"
+        pictures.append((name, _drawn(pixels, found, cropped=arm is LUNG_CROP)))
+        called = "pneumonia" if reading.calls(0)[index] else "normal"
+        facts.append((arm.title.lower(), f"{called}, {reading.probabilities[0, index]:.2f}"))
+    words = {"normal": "normal", "bacteria": "bacterial pneumonia", "virus": "viral pneumonia"}
+    return Panel(tuple(pictures), f"Label: {words[row['kind']]}", tuple(facts), tone)
+
+
+def _drawn(pixels: Float32, found: Attribution, *, cropped: bool) -> Picture:
+    picture = overlay(pixels, found.values, threshold=_THRESHOLD)
+    if not cropped:
+        return picture
+    height, width = pixels.shape
+    box = fraction_box((height, width), *CROP_ROWS, *CROP_COLUMNS)
+    return draw_boxes(picture, [box])
+
+
+def _legend() -> Legend:
+    colors = color_table("inferno")[round(255 * _THRESHOLD) :]
+    return Legend(colors, f"{_THRESHOLD:.0%} of the map's maximum", "maximum", "Evidence")
