@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, Jpeg2KImagePlugin
 
 from lucidray.errors import ImageError
-from lucidray.images.jpeg import StreamHeader, read_header
+from lucidray.images.jpeg import StreamHeader, read_header, without_remarks
 from lucidray.images.raster import draft, load, open_image
 from lucidray.images.shrinking import UNSHRUNK, Shrink, largest_factor
 
@@ -151,7 +151,7 @@ def _gdcm(stream: bytes, header: StreamHeader, syntax: str) -> Pattern:
 
 def _gdcm_image(stream: bytes, header: StreamHeader, syntax: str, allocated: int) -> gdcm.Image:
     fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(stream)
+    fragment.SetByteStringValue(without_remarks(stream))
     fragments = gdcm.SequenceOfFragments.New()
     fragments.AddFragment(fragment)
     element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))

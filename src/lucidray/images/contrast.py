@@ -64,7 +64,8 @@ def equalize(pixels: Float32) -> Float32:
     if rest == 0:
         return levels.astype(np.float32) / np.float32(255)
     above = np.cumsum(histogram) - histogram[lowest]
-    table = np.rint(np.clip(above, 0, None) * (255.0 / rest))
+    scale = np.float32(255) / np.float32(rest)
+    table = np.rint(np.maximum(above, 0).astype(np.float32) * scale)
     shown: Float32 = table.astype(np.float32) / np.float32(255)
     return np.asarray(shown[levels])
 
