@@ -20,7 +20,8 @@ from lucidray.datasets.table import ImageTable
 from lucidray.errors import ConfigError, DataError, ModelError, RunError, UnknownNameError
 from lucidray.models import build_model
 from lucidray.training import Recipe, Run, load_run, train
-from lucidray.training.order import batches, epoch_order
+from lucidray.training.order import batches, derive_seed, epoch_order
+from lucidray.training.pixels import CachedPixels
 from lucidray.training.schedules import build_optimizer
 
 #: Everything that has a state or draws at random, at once.
@@ -95,22 +96,16 @@ def test_a_run_learns_and_leaves_its_folder(table: ImageTable, cache: Path, tmp_
 def test_training_is_what_a_plain_loop_in_torch_does(
     table: ImageTable, cache: Path, tmp_path: Path
 ) -> None:
-    recipe = small(phases__0__scheduler="none", phases__0__keep="last")
+    recipe = small(phases__0__scheduler="none", phases__0__keep="last", phases__0__optimizer="sgd")
     run = train(recipe, table, tmp_path / "run")
     part = table.split("train")
-    from PIL import Image
-
-    from lucidray.training.order import derive_seed
-    from lucidray.training.pixels import CachedPixels
-
     pixels = CachedPixels(part.paths(), recipe.image, cache)[np.arange(20)]
-    assert Image.open(part.paths()[0]).size == (40, 40) and pixels.shape == (20, 32, 32)
     images = torch.from_numpy(pixels)[:, None].float() / 255
     labels = torch.from_numpy(part.labels())
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(0))
         model = build_model(recipe.model, table.findings, image_size=32)
-    optimizer = build_optimizer("adamw", model, learning_rate=0.01, weight_decay=0.01)
+    optimizer = build_optimizer("sgd", model, learning_rate=0.01, weight_decay=0.01)
     for epoch in range(2):
         order = epoch_order(part.labels(), balanced=False, parts=(0, 0, epoch))
         for batch in batches(order, 8):
@@ -120,7 +115,7 @@ def test_training_is_what_a_plain_loop_in_torch_does(
             optimizer.step()
     state = load_file(run.weights[0])
     for name, value in model.state_dict().items():
-        torch.testing.assert_close(state[name], value, rtol=1e-3, atol=2e-5)
+        torch.testing.assert_close(state[name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
@@ -228,8 +223,8 @@ def test_several_seeds_make_members(table: ImageTable, cache: Path, tmp_path: Pa
         "best.seed_3.safetensors",
         "best.seed_5.safetensors",
     ]
-    first, second = run.models()
-    assert not torch.equal(first.head.weight, second.head.weight)  # type: ignore[arg-type, union-attr]
+    first, second = (next(iter(model.head.parameters())) for model in run.models())
+    assert not torch.equal(first, second)
 
 
 def test_exclusive_findings_are_learned_with_a_softmax(
@@ -292,9 +287,11 @@ def test_no_devices_are_refused(table: ImageTable, cache: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(table: ImageTable, cache: Path, tmp_path: Path) -> None:
-    recipe = small(phases__0__optimizer="sgd", model__backbone="vgg11")
-    del recipe
-    alone = train(small(), table, tmp_path / "alone")
-    shared = train(small(), table, tmp_path / "shared", devices=2)
-    assert len(history(shared)) == len(history(alone))
-    assert weights(shared).keys() == weights(alone).keys()
+    recipe = {"phases__0__optimizer": "sgd", "phases__0__policy": "classifier_only"}
+    recipe |= {"phases__0__batch_size": 10}
+    alone = train(small(**recipe), table, tmp_path / "alone")
+    shared = train(small(**recipe), table, tmp_path / "shared", devices=2)
+    torch.testing.assert_close(weights(shared), weights(alone), rtol=1e-3, atol=1e-5)
+    assert float(history(shared)[-1]["val_loss"]) == pytest.approx(
+        float(history(alone)[-1]["val_loss"]), abs=1e-4
+    )

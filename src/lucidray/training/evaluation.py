@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from lucidray.errors import DataError
 from lucidray.metrics import measure_binary, measure_multiclass, measure_multilabel
 from lucidray.records import Float32, Measurement
 from lucidray.training.fit import patients
-from lucidray.training.pixels import Progress
-from lucidray.training.prediction import Predictions, predict
+from lucidray.training.pixels import CachedPixels, Progress, cache_folder
+from lucidray.training.prediction import Predictions, predict_pixels
 from lucidray.training.run import Run, plain
 from lucidray.training.task import labeled_rows
 
@@ -39,6 +40,8 @@ class Evaluation:
         operating_points: The run's own, chosen on its validation images.
         measurements: By finding and name; for several findings also ``"macro"``, ``"weighted"``
             and ``"micro"``, and where findings exclude each other ``"overall"``.
+        seen: How many of the images the run has learned from or validated on, byte for byte; any
+            but zero makes the measurements too good.
     """
 
     data: str
@@ -48,6 +51,7 @@ class Evaluation:
     patients: tuple[str, ...]
     operating_points: Mapping[str, float]
     measurements: Measured
+    seen: int = 0
 
     def headline(self, name: str) -> Measurement | None:
         """Return the one number that stands for all findings: overall, else macro; None: none."""
@@ -64,6 +68,7 @@ class Evaluation:
             {
                 "data": self.data,
                 "images": len(self.labels),
+                "seen_in_training": self.seen,
                 "patients": len(set(self.patients)),
                 "findings": self.findings,
                 **{name: value.value for name, value in heads.items()},
@@ -111,11 +116,22 @@ def evaluate(
         raise DataError(
             f"no image of '{table.name}' is here and labeled with {', '.join(run.findings)}."
         )
-    found = predict(run, table, cache=cache, batch_size=batch_size, progress=progress)
+    folder = cache_folder() if cache is None else Path(cache)
+    pixels = CachedPixels(table.paths(), run.recipe.image, folder)
+    pixels.check()
+    found = predict_pixels(run, pixels, batch_size=batch_size, progress=progress)
     labels, groups = table.labels(run.findings), patients(table)
     measured = measure(run, labels, found.probabilities, groups, n_boot=n_boot)
-    points = dict(run.operating_points)
-    return Evaluation(table.name, run.findings, labels, found, tuple(groups), points, measured)
+    return Evaluation(
+        data=table.name,
+        findings=run.findings,
+        labels=labels,
+        predictions=found,
+        patients=tuple(groups),
+        operating_points=dict(run.operating_points),
+        measurements=measured,
+        seen=_seen(run, pixels),
+    )
 
 
 def measure(
@@ -147,6 +163,12 @@ def measure(
     return measure_multilabel(
         labels, probabilities, findings=names, thresholds=points, groups=groups, n_boot=n_boot
     )
+
+
+def _seen(run: Run, pixels: CachedPixels) -> int:
+    with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
+        known = {row["sha256"] for row in csv.DictReader(file)} - {""}
+    return sum(digest in known for digest in pixels.digests())
 
 
 def _as_json(value: Measurement) -> dict[str, Any]:

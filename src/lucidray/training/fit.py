@@ -17,11 +17,13 @@ from lucidray.datasets.table import ImageTable
 from lucidray.errors import MetricError
 from lucidray.metrics import operating_points as rules
 from lucidray.records import Float32
+from lucidray.training.frozen import validation_logits
+from lucidray.training.job import Job, Row
 from lucidray.training.machine import Machine, this_machine
-from lucidray.training.member import Job, Row, train_member, write_history
+from lucidray.training.member import train_member, write_history
 from lucidray.training.order import batches
 from lucidray.training.pixels import Progress
-from lucidray.training.prediction import Predictions, predict_examples
+from lucidray.training.prediction import Predictions, as_predictions
 from lucidray.training.processor import keep_memory
 from lucidray.training.recipe import OperatingPoint, Recipe
 from lucidray.training.run import (
@@ -123,7 +125,8 @@ def _conclude(job: Job, begun: dict[str, Any], members: list[dict[str, Any]], si
     spent = begun.get("seconds", 0.0) + time.monotonic() - since
     facts = begun | {"members": members, "seconds": spent}
     run = Run(folder, job.recipe, task.findings, task.exclusive, {}, facts)
-    found = predict_examples(run, task.validation.examples, run.models(), device=job.machine.device)
+    logits = validation_logits(job, run.models())
+    found = as_predictions(task.findings, logits, exclusive=task.exclusive)
     _write_predictions(folder / "validation.npz", found, task)
     groups = patients(task.validation.table)
     points = choose_points(

@@ -50,7 +50,36 @@ class Loss:
             losses.entry(self.name)
 
 
-def build_loss(options: Loss, labels: Float32, *, exclusive: bool) -> Callable[..., Tensor]:
+@dataclass(frozen=True)
+class FixedLoss:
+    """A loss fixed for one training set.
+
+    Args:
+        name: A registered loss.
+        options: The recipe's choice.
+        weights: ``(2, F)`` weights of absence and presence.
+    """
+
+    name: str
+    options: Loss
+    weights: Tensor
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of logits and targets, both ``(B, F)``.
+
+        Raises:
+            ShapeError: They are not both ``(B, F)``.
+        """
+        if logits.ndim != 2 or logits.shape != targets.shape:
+            raise ShapeError(
+                f"logits are {tuple(logits.shape)} but targets {tuple(targets.shape)}; "
+                "both must be (B, F)."
+            )
+        weights = self.weights.to(logits.device)
+        return losses[self.name](logits.float(), targets, weights, self.options)
+
+
+def build_loss(options: Loss, labels: Float32, *, exclusive: bool) -> FixedLoss:
     """Fix a loss for one training set.
 
     Args:
@@ -66,14 +95,8 @@ def build_loss(options: Loss, labels: Float32, *, exclusive: bool) -> Callable[.
         ConfigError: The loss does not fit findings that do (or do not) exclude each other.
         DataError: A class to be weighted never occurs in `labels`.
     """
-    entry = losses.entry(_fitting(options.name, exclusive))
-    weights = torch.from_numpy(class_weights(labels, options.class_weights, exclusive=exclusive))
-
-    def loss(logits: Tensor, targets: Tensor) -> Tensor:
-        _check_pair(logits, targets)
-        return entry.value(logits.float(), targets, weights.to(logits.device), options)
-
-    return loss
+    weights = class_weights(labels, options.class_weights, exclusive=exclusive)
+    return FixedLoss(_fitting(options.name, exclusive), options, torch.from_numpy(weights))
 
 
 def _fitting(name: str, exclusive: bool) -> str:
@@ -190,11 +213,3 @@ def _exclusive(targets: Tensor, options: Loss) -> tuple[Tensor, Tensor]:
     hard = targets.nan_to_num()
     spread = options.label_smoothing / targets.shape[1]
     return known, hard * (1 - options.label_smoothing) + spread
-
-
-def _check_pair(logits: Tensor, targets: Tensor) -> None:
-    if logits.ndim != 2 or logits.shape != targets.shape:
-        raise ShapeError(
-            f"logits are {tuple(logits.shape)} but targets {tuple(targets.shape)}; "
-            "both must be (B, F)."
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,18 +15,17 @@ import torch
 from torch import Tensor
 
 from lucidray.models.classifier import Classifier
-from lucidray.models.freezing import freeze, split_at_frozen
+from lucidray.models.freezing import freeze
 from lucidray.training.averaging import load_moving
-from lucidray.training.features import Features, compute_features, trunk_key
-from lucidray.training.inputs import Examples, Normalized
+from lucidray.training.frozen import frozen_once
+from lucidray.training.job import Job, Row
 from lucidray.training.learner import Learner
 from lucidray.training.loss import build_loss
-from lucidray.training.machine import Machine, fit
+from lucidray.training.machine import fit
 from lucidray.training.order import derive_seed
-from lucidray.training.recipe import Phase, Recipe
+from lucidray.training.recipe import Phase
 from lucidray.training.run import new_model
 from lucidray.training.setting import Setting, State, ignore
-from lucidray.training.task import Task
 from lucidray.training.weights import (
     load_state,
     load_weights,
@@ -34,34 +33,6 @@ from lucidray.training.weights import (
     save_weights,
     write_text,
 )
-
-#: One epoch in ``history.csv``.
-Row = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all members share.
-
-    Args:
-        recipe: What to train.
-        task: What to learn.
-        machine: Where to compute.
-        folder: The run folder.
-        save_every_s: Seconds after which a state is kept within an epoch.
-        step_done: Takes the number of steps of a member and phase as they are done.
-    """
-
-    recipe: Recipe
-    task: Task
-    machine: Machine
-    folder: Path
-    save_every_s: float = 300.0
-    step_done: Callable[[int, int, int], None] = ignore
-
-    def place(self, seed: int) -> Path:
-        """Return the folder of a member's checkpoints."""
-        return self.folder / "checkpoints" / f"seed_{seed}"
 
 
 @dataclass(frozen=True)
@@ -163,7 +134,7 @@ def _finish_phase(learner: Learner, phase: Phase, place: Path, number: int) -> N
 
 def _setting(job: Job, model: Classifier, seed: int, number: int, keeper: Keeper) -> Setting:
     recipe, task = job.recipe, job.task
-    train, validation, network = _frozen_once(job, model.train(), number)
+    train, validation, network = frozen_once(job, model, number)
     return Setting(
         phase=recipe.phases[number],
         number=number,
@@ -182,35 +153,6 @@ def _setting(job: Job, model: Classifier, seed: int, number: int, keeper: Keeper
         save_every_s=job.save_every_s,
         step_done=partial(job.step_done, seed, number) if job.machine.devices == 1 else ignore,
     )
-
-
-def _frozen_once(
-    job: Job, model: Classifier, number: int
-) -> tuple[Examples, Examples, Callable[[Tensor], Tensor]]:
-    """Return the examples and what is left of the network, with frozen parts done already."""
-    recipe, task = job.recipe, job.task
-    train, validation = task.train.examples, task.validation.examples
-    plain = Normalized(model, recipe.image)
-    varied = recipe.augment.active or recipe.mixup > 0
-    if varied or not recipe.cache_features or job.machine.devices > 1:
-        return train, validation, plain
-    split = split_at_frozen(model)
-    if split is None:
-        return train, validation, plain
-    key = trunk_key(model, task.digest, job.machine.precision)
-    model.to(job.machine.device)
-    kept = []
-    for name, examples in (("train", train), ("validation", validation)):
-        features: Features = compute_features(
-            Normalized(split.trunk, recipe.image),
-            examples,
-            job.folder / "checkpoints" / f"features-{key}-{name}",
-            device=job.machine.device,
-            context=job.machine.autocast,
-            batch_size=recipe.phases[number].batch_size,
-        )
-        kept.append(Examples(examples.pixels, examples.labels, features))
-    return kept[0], kept[1], split.rest
 
 
 def write_history(path: Path, rows: Sequence[Row]) -> None:

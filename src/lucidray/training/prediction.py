@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from lucidray.datasets.table import ImageTable
-from lucidray.errors import ShapeError
-from lucidray.models.classifier import Classifier
+from lucidray.errors import DataError, ShapeError
 from lucidray.records import Float32, Prediction
-from lucidray.training.inputs import Examples, Normalized, to_unit
+from lucidray.training.inputs import Examples, Normalized, Pixels, to_unit
+from lucidray.training.order import Indices
 from lucidray.training.pixels import CachedPixels, Progress, cache_folder
 from lucidray.training.processor import choose_accelerator, keep_memory
 from lucidray.training.run import Run
@@ -80,72 +80,98 @@ def predict(
 
     Raises:
         ImageError: A file is no readable radiograph.
-        DataError: A row of the table has no file.
+        DataError: A row of the table has no file, or there are no images.
     """
     paths = images.paths() if isinstance(images, ImageTable) else [Path(path) for path in images]
+    if not paths:
+        raise DataError("there are no images to predict; name at least one file.")
     folder = cache_folder() if cache is None else Path(cache)
     pixels = CachedPixels(paths, run.recipe.image, folder)
     pixels.check()
-    labels = np.zeros((len(paths), len(run.findings)), np.float32)
-    return predict_examples(
-        run,
-        Examples(pixels, labels),
-        run.models(),
-        batch_size=batch_size,
-        progress=progress,
-        device=torch.device(choose_accelerator()),
-    )
+    return predict_pixels(run, pixels, batch_size=batch_size, progress=progress)
 
 
-def predict_examples(
-    run: Run,
-    examples: Examples,
-    models: Sequence[Classifier],
-    *,
-    batch_size: int = 32,
-    progress: Progress | None = None,
-    device: torch.device | None = None,
+def predict_pixels(
+    run: Run, pixels: Pixels, *, batch_size: int = 32, progress: Progress | None = None
 ) -> Predictions:
-    """Predict decoded images with given members of a run.
+    """Predict images that are decoded already.
 
     Args:
-        run: Says which preprocessing and which averaging.
-        examples: The images.
-        models: The members.
+        run: A finished run.
+        pixels: Images after the spatial half of the run's preprocessing.
         batch_size: Images at a time.
         progress: Called with images done and in all, over all members.
+    """
+    device = torch.device(choose_accelerator())
+    examples = Examples(pixels, np.zeros((len(pixels), len(run.findings)), np.float32))
+    models = [model.to(memory_format=torch.channels_last).to(device) for model in run.models()]
+    logits = mean_logits(
+        [(examples, Normalized(model, run.recipe.image)) for model in models],
+        flip=run.recipe.test_time_augmentation == "flip",
+        batch_size=batch_size,
+        device=device,
+        progress=progress,
+    )
+    return as_predictions(run.findings, logits, exclusive=run.exclusive)
+
+
+def as_predictions(findings: tuple[str, ...], logits: Tensor, *, exclusive: bool) -> Predictions:
+    """Turn logits ``(N, F)`` into predictions."""
+    probabilities = logits.softmax(dim=1) if exclusive else logits.sigmoid()
+    return Predictions(findings, logits.numpy(), probabilities.numpy())
+
+
+#: Images, and a network that takes them in [0, 1] (or their features) to logits.
+Network = tuple[Examples, Callable[[Tensor], Tensor]]
+
+
+def mean_logits(
+    networks: Sequence[Network],
+    *,
+    flip: bool = False,
+    batch_size: int = 32,
+    device: torch.device | None = None,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Average the logits of several networks on the same images.
+
+    Args:
+        networks: The members, each with the images as it takes them.
+        flip: Whether to average each image's logits with those of its mirror image.
+        batch_size: Images at a time.
         device: Where to compute; None: the processor.
+        progress: Called with images done and in all, over all networks.
+
+    Returns:
+        float32 ``(N, F)``, on the processor.
     """
     keep_memory()
-    device = torch.device("cpu") if device is None else device
-    flip = run.recipe.test_time_augmentation == "flip"
-    total = torch.zeros(len(examples), len(run.findings))
-    for number, model in enumerate(models):
-        model = model.to(memory_format=torch.channels_last).to(device).eval()
-        network = Normalized(model, run.recipe.image)
-        for start, logits in _logits(network, examples, batch_size, device, flip):
-            total[start : start + len(logits)] += logits
+    total: Tensor | None = None
+    count = len(networks[0][0])
+    for number, (examples, network) in enumerate(networks):
+        parts = []
+        for start in range(0, count, batch_size):
+            indices = np.arange(start, min(start + batch_size, count))
+            parts.append(_logits(network, examples, indices, flip, device))
             if progress is not None:
-                done = number * len(examples) + start + len(logits)
-                progress(done, len(models) * len(examples))
-    logits = total / len(models)
-    probabilities = models[0].probabilities(logits)
-    return Predictions(run.findings, logits.numpy(), probabilities.numpy())
+                progress(number * count + int(indices[-1]) + 1, len(networks) * count)
+        logits = torch.cat(parts)
+        total = logits if total is None else total + logits
+    return (torch.zeros(0) if total is None else total) / len(networks)
 
 
 def _logits(
     network: Callable[[Tensor], Tensor],
     examples: Examples,
-    size: int,
-    device: torch.device,
+    indices: Indices,
     flip: bool,
-) -> Iterator[tuple[int, Tensor]]:
-    for start in range(0, len(examples), size):
-        indices = np.arange(start, min(start + size, len(examples)))
-        pixels, _ = examples.fetch(indices)
-        images = to_unit(pixels.to(device))
-        with torch.no_grad():
-            logits = network(images)
-            if flip:
-                logits = (logits + network(images.flip(-1))) / 2
-        yield start, logits.float().cpu()
+    device: torch.device | None,
+) -> Tensor:
+    inputs = examples.fetch(indices)[0].to(device)
+    if inputs.dtype == torch.uint8:
+        inputs = to_unit(inputs)
+    with torch.no_grad():
+        logits = network(inputs)
+        if flip:
+            logits = (logits + network(inputs.flip(-1))) / 2
+    return logits.float().cpu()

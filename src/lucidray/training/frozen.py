@@ -1,0 +1,90 @@
+"""A phase whose frozen beginning is computed once, where nothing varies what goes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from lucidray.models.classifier import Classifier
+from lucidray.models.freezing import freeze, split_at_frozen
+from lucidray.training.features import compute_features, trunk_key
+from lucidray.training.inputs import Examples, Normalized
+from lucidray.training.job import Job
+from lucidray.training.prediction import mean_logits
+
+#: Training images, validation images, and the network from them to logits.
+Prepared = tuple[Examples, Examples, Callable[[Tensor], Tensor]]
+
+
+def frozen_once(job: Job, model: Classifier, number: int) -> Prepared:
+    """Prepare a phase, with its frozen beginning done already where that gives the same result.
+
+    Args:
+        job: What is trained.
+        model: Frozen as the phase wants it; put into training mode.
+        number: Which phase it is.
+
+    Returns:
+        Examples that carry features, and what is left of the network; or, where images are varied
+        anew in each epoch or nothing is frozen from the start on, the images and all of it.
+    """
+    recipe, task = job.recipe, job.task
+    examples = (task.train.examples, task.validation.examples)
+    varied = recipe.augment.active or recipe.mixup > 0
+    one = job.machine.devices == 1
+    split = split_at_frozen(model.train()) if recipe.cache_features and one and not varied else None
+    if split is None:
+        return *examples, Normalized(model, recipe.image)
+    model.to(job.machine.device)
+    key = trunk_key(model, task.digest, job.machine.precision)
+    train, validation = (
+        Examples(
+            part.pixels,
+            part.labels,
+            compute_features(
+                Normalized(split.trunk, recipe.image),
+                part,
+                job.folder / "checkpoints" / f"features-{key}-{name}",
+                device=job.machine.device,
+                context=job.machine.autocast,
+                batch_size=recipe.phases[number].batch_size,
+            ),
+        )
+        for name, part in zip(("train", "validation"), examples, strict=True)
+    )
+    return train, validation, split.rest
+
+
+def validation_logits(job: Job, models: Sequence[Classifier]) -> Tensor:
+    """Return the mean logits of finished members on the validation images, in float32.
+
+    Where the last phase computed its frozen beginning once, what it computed serves again (in its
+    precision), so that no image goes through the trunk a second time.
+
+    Args:
+        job: What was trained.
+        models: The members, with their best weights.
+
+    Returns:
+        float32 ``(N, F)``.
+    """
+    networks = [_final_network(job, model) for model in models]
+    flip = job.recipe.test_time_augmentation == "flip"
+    return mean_logits(networks, flip=flip, device=job.machine.device)
+
+
+def _final_network(job: Job, model: Classifier) -> tuple[Examples, Callable[[Tensor], Tensor]]:
+    model.to(memory_format=torch.channels_last).to(job.machine.device)
+    whole = Normalized(model.eval(), job.recipe.image)
+    if job.recipe.test_time_augmentation != "none":
+        return job.task.validation.examples, whole
+    number = len(job.recipe.phases) - 1
+    phase = job.recipe.phases[number]
+    freeze(model, phase.policy, layer_count=phase.layer_count, fraction=phase.fraction)
+    _, validation, rest = frozen_once(job, model, number)
+    model.eval()
+    if validation.features is None:
+        return validation, whole
+    return validation, lambda features: rest(features.float())

@@ -1,0 +1,40 @@
+"""What all members of an ensemble share while they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lucidray.training.machine import Machine
+from lucidray.training.recipe import Recipe
+from lucidray.training.setting import ignore
+from lucidray.training.task import Task
+
+#: One epoch in ``history.csv``.
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all members share.
+
+    Args:
+        recipe: What to train.
+        task: What to learn.
+        machine: Where to compute.
+        folder: The run folder.
+        save_every_s: Seconds after which a state is kept within an epoch.
+        step_done: Takes the number of steps of a member and phase as they are done.
+    """
+
+    recipe: Recipe
+    task: Task
+    machine: Machine
+    folder: Path
+    save_every_s: float = 300.0
+    step_done: Callable[[int, int, int], None] = ignore
+
+    def place(self, seed: int) -> Path:
+        """Return the folder of a member's checkpoints."""
+        return self.folder / "checkpoints" / f"seed_{seed}"
