@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -179,6 +180,12 @@ class SegmentWriter:
     ) -> None:
         if not isinstance(error, DataError):
             self.commit()
+            return
+        with contextlib.suppress(DataError):  # a full disk may still have room for the lines
+            self.commit()
+        if not self._index.exists():
+            with contextlib.suppress(OSError):
+                self._pixels.unlink(missing_ok=True)
 
     def _append(self, path: Path, data: bytes, start: int | None) -> None:
         try:
