@@ -30,8 +30,10 @@ def build_recipe(arm: str, seed: int, chosen: Settings, weights: Path | None = N
         arm: ``"full_image"`` or ``"lung_crop"``.
         seed: Of the start, the order of images and the augmentation.
         chosen: Every number of the protocol.
-        weights: A local file of pretrained weights; None: random start.
+        weights: A local file of pretrained weights; None: random start, as always where the
+            schedule is a substitute.
     """
+    start = "none" if weights is None or chosen.substitute else str(weights)
     return Recipe(
         data=Data(
             name="pediatric_pneumonia",
@@ -41,7 +43,7 @@ def build_recipe(arm: str, seed: int, chosen: Settings, weights: Path | None = N
         image=_image(arm, chosen),
         model=ModelSpec(
             backbone=chosen.backbone,
-            weights="none" if weights is None else str(weights),
+            weights=start,
             head="mlp",
             hidden=(chosen.hidden,),
             dropout_before=chosen.dropouts[0],

@@ -285,8 +285,8 @@ def _title(arm: str) -> str:
 
 #: How the pictures were chosen.
 _SHOWN = (
-    "Typical images of this group, normal and pneumonia in turn; none is picked by hand. The line "
-    "is the edge of the crop."
+    "Shown are typical images of each group, pneumonia and normal in turn, none picked by hand; "
+    "the blue line is the edge of the crop, and each map is scaled by its own maximum."
 )
 
 
@@ -310,6 +310,7 @@ def explanation_section(story: Story) -> Section:
                 f"**{arm.title}:** {empty} of {total} explained test images have an empty map: "
                 "nothing in the last layer speaks for what is explained."
             )
+    blocks.append(_SHOWN)
     for title, panels in story.panels.items():
-        blocks += [f"**{title}.** {_SHOWN}", panels]
+        blocks += [f"**{title}**", panels]
     return Section("Where the models looked", tuple(blocks))

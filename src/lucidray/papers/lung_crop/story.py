@@ -88,7 +88,7 @@ class Story:
 
 
 def show(found: Estimate, *, signed: bool = False, places: int = 3) -> str:
-    """Write an estimate with its interval.
+    """Write an estimate with its interval; none where all replicates agree and tell nothing.
 
     >>> show(Estimate(0.95123, 0.93, 0.97, np.empty(0)))
     '0.951 [0.930, 0.970]'
@@ -97,7 +97,7 @@ def show(found: Estimate, *, signed: bool = False, places: int = 3) -> str:
     """
     sign = "+" if signed else ""
     text = f"{found.value:{sign}.{places}f}"
-    if np.isfinite(found.low) and np.isfinite(found.high):
+    if np.isfinite(found.low) and np.isfinite(found.high) and found.low < found.high:
         text += f" [{found.low:{sign}.{places}f}, {found.high:{sign}.{places}f}]"
     return text.replace("-", "−")
 
@@ -169,7 +169,9 @@ def _run(run: ArmRun, story: Story) -> dict[str, Any]:
 
 
 def _estimate(found: Estimate) -> dict[str, Any]:
-    return {"value": _json(found.value), "low": _json(found.low), "high": _json(found.high)}
+    alike = found.low == found.high
+    low, high = (float("nan"),) * 2 if alike else (found.low, found.high)
+    return {"value": _json(found.value), "low": _json(low), "high": _json(high)}
 
 
 def _json(value: Any) -> Any:
