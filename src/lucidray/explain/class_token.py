@@ -17,7 +17,7 @@ pass through the tail of the network on one token only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -45,8 +45,19 @@ def fits(model: nn.Module) -> bool:
     return vit.global_pool == "token" and plain_keys and not pooled
 
 
+#: From model, attention output ``(B, heads * d)``, class token ``(B, C)`` and targets to logits,
+#: chosen targets and d logit / d output ``(B, F, heads * d)``.
+TailGradient = Callable[
+    [nn.Module, Tensor, Tensor, Sequence[int] | None], tuple[Tensor, list[int], Tensor]
+]
+
+
 def explain_tokens(
-    model: nn.Module, x: Tensor, targets: Sequence[int] | None = None
+    model: nn.Module,
+    x: Tensor,
+    targets: Sequence[int] | None = None,
+    *,
+    tail_gradient: TailGradient | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return logits and Grad-CAM maps of a ViT, never attending from any but the class token.
 
@@ -54,6 +65,8 @@ def explain_tokens(
         model: A classifier that `fits`, in evaluation mode.
         x: Images ``(B, C, H, W)``.
         targets: Indices of logits; None = all.
+        tail_gradient: How the gradient by the attention's output is found; None: by autograd.
+            A graph for export, which knows no autograd, brings its own formula.
 
     Returns:
         Logits ``(B, F)`` and maps ``(B, len(targets), h, w)``, raw, signed, float32.
@@ -65,12 +78,13 @@ def explain_tokens(
     with torch.no_grad():
         tokens = _before_last_block(vit, x)
         read = _read(vit.blocks[-1], tokens)
-    logits, wanted, gradient = _tail_gradient(model, read.output, tokens[:, 0], targets)
+    find = tail_gradient or _tail_gradient
+    logits, wanted, gradient = find(model, read.output, tokens[:, 0], targets)
     prefix, rows, columns = token_grid(model, tokens.shape[1])
     with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
         weights = _mean_gradient(vit.blocks[-1].attn, read, gradient, prefix)
         maps = weights @ read.normed[:, prefix:].float().transpose(1, 2)
-    return logits, maps.view(len(x), len(wanted), rows, columns)
+    return logits, maps.view(-1, len(wanted), rows, columns)
 
 
 class _Reading(NamedTuple):

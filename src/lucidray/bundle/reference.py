@@ -1,0 +1,193 @@
+"""Generated images with the answers expected for them, and the check that they still come out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lucidray.bundle.archive import pack, unpack
+from lucidray.bundle.engines import Outputs
+from lucidray.bundle.runtime import REFERENCE, Bundle, load_bundle
+from lucidray.errors import BundleError
+from lucidray.records import Float32
+
+Grey8 = npt.NDArray[np.uint8]
+
+#: Largest allowed differences, of probabilities and of maps as a part of their range.
+EXACT = (1e-5, 1e-4)
+#: The same for low precision, whose arithmetic differs between processors.
+LOW_PRECISION = (0.05, 0.25)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Images and the answers expected for them.
+
+    Args:
+        images: uint8 ``(H, W)`` each, of different sizes.
+        expected: What the model gave for each, with one image a batch.
+        tolerance: Largest allowed differences: of a probability, and of a map value as a part of
+            the range of the image's maps.
+    """
+
+    images: tuple[Grey8, ...]
+    expected: tuple[Outputs, ...]
+    tolerance: tuple[float, float] = EXACT
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether a bundle gives the answers that it was written with.
+
+    Args:
+        images: Reference images read.
+        probability_difference: Largest, over images and findings.
+        map_difference: Largest, as a part of the range of the image's maps.
+        tolerance: What is allowed of each.
+        engine: What read them.
+    """
+
+    images: int
+    probability_difference: float
+    map_difference: float
+    tolerance: tuple[float, float]
+    engine: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether both differences are small enough (nan is not)."""
+        return (
+            self.probability_difference <= self.tolerance[0]
+            and self.map_difference <= self.tolerance[1]
+        )
+
+
+def make_images(size: int) -> tuple[Grey8, ...]:
+    """Generate images that no patient was needed for: smooth shapes, edges and noise.
+
+    Args:
+        size: The network's input; one image has exactly that size, others are smaller, larger,
+            tall and wide.
+
+    Returns:
+        uint8 ``(H, W)`` each, the same each time.
+    """
+    shapes = (
+        (size, size),
+        (size * 3 // 2 + 5, size + 11),
+        (size + 7, size * 2 + 3),
+        (max(size * 2 // 3, 9), max(size * 3 // 4, 9)),
+    )
+    return tuple(_image(shape, seed) for seed, shape in enumerate(shapes))
+
+
+def _image(shape: tuple[int, int], seed: int) -> Grey8:
+    rng = np.random.Generator(np.random.PCG64(seed))
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
+    y, x = y / shape[0], x / shape[1]
+    values = 0.25 + 0.3 * y
+    for _ in range(6):
+        center_y, center_x, wide, strength = rng.uniform((0, 0, 0.05, -0.5), (1, 1, 0.3, 0.5))
+        values += strength * np.exp(-((y - center_y) ** 2 + (x - center_x) ** 2) / wide**2)
+    values += 0.3 * (np.abs(x - rng.uniform(0.2, 0.8)) < 0.05)
+    values += rng.normal(0, 0.04, shape)
+    levels: Grey8 = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return levels
+
+
+def to_bytes(reference: Reference) -> bytes:
+    """Write a reference as an ``.npz`` that NumPy reads; the same bytes for the same contents."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {"tolerance": np.array(reference.tolerance)}
+    for index, (image, found) in enumerate(zip(reference.images, reference.expected, strict=True)):
+        arrays[f"image_{index}"] = image
+        arrays |= {f"{name}_{index}": value for name, value in found._asdict().items()}
+    return pack({f"{name}.npy": _npy(value) for name, value in arrays.items()})
+
+
+def from_bytes(data: bytes) -> Reference:
+    """Read what `to_bytes` wrote.
+
+    Raises:
+        BundleError: It is not that.
+    """
+    members = unpack(data, REFERENCE).members
+    arrays = {
+        name.removesuffix(".npy"): np.load(io.BytesIO(content), allow_pickle=False)
+        for name, content in members.items()
+    }
+    count = sum(name.startswith("image_") for name in arrays)
+    try:
+        expected = tuple(
+            Outputs(*(arrays[f"{name}_{index}"] for name in Outputs._fields))
+            for index in range(count)
+        )
+        images = tuple(arrays[f"image_{index}"] for index in range(count))
+        low, high = arrays["tolerance"].tolist()
+    except (KeyError, ValueError) as error:
+        raise BundleError(f"{REFERENCE} is not complete: {error}. Get the bundle again.") from error
+    return Reference(images, expected, (low, high))
+
+
+def verify(
+    name: str | Path, *, engine: str = "onnxruntime", threads: int | None = None
+) -> Verification:
+    """Check that a bundle gives, on this machine, the answers that it was written with.
+
+    Args:
+        name: As for `load_bundle`.
+        engine: As for `load_bundle`.
+        threads: As for `load_bundle`.
+
+    Returns:
+        The differences found; `Verification.passed` says whether they are small enough.
+
+    Raises:
+        BundleError: A byte of the file was changed, or the bundle cannot be run.
+    """
+    return verify_bundle(load_bundle(name, engine=engine, threads=threads))
+
+
+def verify_bundle(bundle: Bundle) -> Verification:
+    """Check a loaded bundle against its reference; else as `verify`."""
+    reference = from_bytes(bundle.member(REFERENCE))
+    found = []
+    for image in reference.images:
+        reading = bundle.read(image)
+        found.append((reading.prediction.probabilities, reading.maps))
+    expected = [(each.probabilities[0], each.maps[0]) for each in reference.expected]
+    return Verification(
+        len(found), *differences(found, expected), reference.tolerance, bundle.engine
+    )
+
+
+def differences(
+    found: Sequence[tuple[Float32, Float32]], expected: Sequence[tuple[Float32, Float32]]
+) -> tuple[float, float]:
+    """Return the largest difference of probabilities and, as a part of their range, of maps.
+
+    Args:
+        found: Probabilities ``(F,)`` and maps ``(F, h, w)`` of each image.
+        expected: The same.
+
+    Returns:
+        Two numbers; nan where anything is not finite or shapes differ.
+    """
+    by_probability, by_map = [0.0], [0.0]
+    for (probabilities, maps), (wanted, wanted_maps) in zip(found, expected, strict=True):
+        if probabilities.shape != wanted.shape or maps.shape != wanted_maps.shape:
+            return float("nan"), float("nan")
+        span = float(np.ptp(wanted_maps)) or 1.0
+        by_probability.append(float(np.abs(probabilities - wanted).max()))
+        by_map.append(float(np.abs(maps - wanted_maps).max()) / span)
+    return float(np.max(by_probability)), float(np.max(by_map))
+
+
+def _npy(values: npt.NDArray[np.generic]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(values), allow_pickle=False)
+    return buffer.getvalue()

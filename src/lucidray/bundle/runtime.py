@@ -1,0 +1,274 @@
+"""Read radiographs with a bundle: probabilities and heat maps from one pass, without torch.
+
+Only what the first answer needs is imported at the top, so that a reading starts fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lucidray.bundle.archive import Archive, read
+from lucidray.bundle.card_version import parse_card
+from lucidray.bundle.engines import Engine, Outputs, make_engine
+from lucidray.bundle.library import find_bundle
+from lucidray.errors import BundleError, ImageError, ShapeError
+from lucidray.records import Float32, Geometry, Prediction, XRay
+
+if TYPE_CHECKING:
+    from lucidray.bundle.card import Card
+    from lucidray.images.preprocessing import Preprocessing
+
+#: A radiograph, or its pixels ``(H, W)``: float in [0, 1] or uint8, 0 black, bone bright.
+Image = XRay | npt.NDArray[np.generic]
+
+#: Explanation methods that a bundle's maps are.
+METHODS = ("grad_cam", "closed_form")
+
+MODEL, CARD, REFERENCE = "model.onnx", "card.json", "reference.npz"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a bundle says of one image.
+
+    Args:
+        prediction: Logits, probabilities, operating points.
+        maps: float32 ``(F, h, w)``, raw and signed, over the network's input; positive speaks for
+            the finding.
+        embedding: float32 ``(D,)``, what the network pools before it decides.
+    """
+
+    prediction: Prediction
+    maps: Float32
+    embedding: Float32
+
+    def __post_init__(self) -> None:
+        if self.maps.ndim != 3 or len(self.maps) != len(self.prediction.findings):
+            raise ShapeError(
+                f"maps are {self.maps.shape} for {len(self.prediction.findings)} findings; "
+                "expected (F, h, w)."
+            )
+        self.maps.setflags(write=False)
+        self.embedding.setflags(write=False)
+
+
+class Bundle:
+    """A trained model, ready to read; made by `load_bundle`.
+
+    It may be used from several threads.
+
+    Args:
+        name: What it is called.
+        archive: Its checked members.
+        engine: What runs its graph.
+        streams: Images that are read at the same time by `read_many`.
+    """
+
+    def __init__(self, name: str, archive: Archive, engine: Engine, streams: int = 1) -> None:
+        self.name = name
+        self.digest = archive.digest
+        self.streams = streams
+        self._members = {key: archive.members[key] for key in archive.members if key != MODEL}
+        self._engine = engine
+        self._facts = parse_card(archive.members[CARD])
+        self.findings = tuple(each["name"] for each in self._facts["findings"])
+        self.exclusive = bool(self._facts["exclusive"])
+        points = self._facts["operating_points"]
+        self.operating_points: Mapping[str, float] = MappingProxyType(
+            {name: point["threshold"] for name, point in points.items()}
+        )
+
+    @cached_property
+    def card(self) -> Card:
+        """All that is known of the model."""
+        from lucidray.bundle.card import from_json
+
+        return from_json(self._members[CARD])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the graph itself does to an image before the network sees it."""
+        return self.card.preprocessing
+
+    @property
+    def engine(self) -> str:
+        """Name and version of what runs the graph."""
+        return self._engine.version
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Bundle, weights and engine that an answer comes from."""
+        return {
+            "bundle": self.name,
+            "bundle_sha256": self.digest,
+            "weights_sha256": self._facts["weights_sha256"],
+            "precision": self._facts["precision"],
+            "engine": self._engine.version,
+            "versions": dict(self._facts["versions"]),
+        }
+
+    def member(self, name: str) -> bytes:
+        """Return a file of the bundle, the graph left out.
+
+        Raises:
+            BundleError: It has no such file.
+        """
+        if name not in self._members:
+            raise BundleError(f"'{self.name}' has no {name}; it has {', '.join(self._members)}.")
+        return self._members[name]
+
+    def read(self, image: Image) -> Reading:
+        """Read one image: probabilities and the heat maps of all findings, in one pass.
+
+        Args:
+            image: As `read_xray` gives it, or ``(H, W)`` pixels of any size.
+
+        Raises:
+            ImageError: The pixels are no display intensities.
+            ShapeError: The image is not ``(H, W)``.
+        """
+        found = self._engine.run(_pixels(image)[None, None])
+        return self._reading(found, 0)
+
+    def predict(self, image: Image) -> Prediction:
+        """Return the probabilities of one image; else as `read`."""
+        return self.read(image).prediction
+
+    def maps(self, image: Image) -> Float32:
+        """Return the raw heat maps ``(F, h, w)`` of one image; else as `read`."""
+        return self.read(image).maps
+
+    def read_batch(self, images: npt.NDArray[np.generic]) -> list[Reading]:
+        """Read images of one size in one pass.
+
+        Args:
+            images: ``(B, H, W)``, as `read` takes them.
+
+        Raises:
+            ImageError: The pixels are no display intensities.
+            ShapeError: The images are not ``(B, H, W)``.
+        """
+        pixels = _intensities(images, 3)
+        found = self._engine.run(pixels[:, None])
+        return [self._reading(found, index) for index in range(len(pixels))]
+
+    def read_many(self, images: Iterable[Image]) -> Iterator[Reading]:
+        """Read any number of images of any sizes, as many at a time as there are streams.
+
+        Args:
+            images: Drawn one by one, never more than two a stream ahead.
+
+        Returns:
+            Readings in the order of the images.
+        """
+        if self.streams == 1:
+            yield from map(self.read, images)
+            return
+        with ThreadPoolExecutor(self.streams) as pool:
+            waiting: list[Future[Reading]] = []
+            for image in images:
+                waiting.append(pool.submit(self.read, image))
+                if len(waiting) >= 2 * self.streams:
+                    yield waiting.pop(0).result()
+            for future in waiting:
+                yield future.result()
+
+    def look(self, xray: XRay, *, method: str = "grad_cam") -> tuple[Prediction, Float32, Geometry]:
+        """Read a radiograph and say where its maps lie.
+
+        Args:
+            xray: The radiograph.
+            method: ``"grad_cam"``.
+
+        Returns:
+            The prediction, the raw maps ``(F, h, w)`` and the geometry from the file's pixels to
+            the square that the maps span.
+
+        Raises:
+            BundleError: The bundle does not hold that method.
+        """
+        from lucidray.images.geometry import compose
+        from lucidray.images.preprocessing import spatial_geometry
+
+        if method not in METHODS:
+            raise BundleError(
+                f"'{self.name}' holds grad_cam maps only, not '{method}'. Explain with the run "
+                "that it was exported from."
+            )
+        reading = self.read(xray)
+        height, width = xray.pixels.shape
+        within = spatial_geometry((height, width), self.preprocessing)
+        return reading.prediction, reading.maps, compose(xray.geometry, within)
+
+    def _reading(self, found: Outputs, index: int) -> Reading:
+        method = self._facts["calibration"]["method"]
+        prediction = Prediction(
+            self.findings,
+            found.logits[index],
+            found.probabilities[index],
+            calibrated=method in {"platt", "temperature"},
+            operating_points=self.operating_points,
+        )
+        return Reading(prediction, found.maps[index], found.embedding[index])
+
+
+def load_bundle(
+    name: str | Path,
+    *,
+    engine: str = "onnxruntime",
+    threads: int | None = None,
+    streams: int = 1,
+) -> Bundle:
+    """Load a trained model from its file, after checking every byte of it.
+
+    Args:
+        name: The path of a ``.lucid`` file, or the name of a known bundle.
+        engine: ``"onnxruntime"``, or ``"openvino"`` where it is installed.
+        threads: Processor threads in all; None: all that this process may use.
+        streams: Images that `Bundle.read_many` reads at the same time. One is best for the
+            shortest wait; as many as threads for the most images an hour.
+
+    Raises:
+        BundleError: It is no bundle, was changed, or cannot be run.
+        UnknownNameError: No such bundle or engine.
+        MissingExtraError: The engine is not installed.
+    """
+    path = find_bundle(name)
+    archive = read(path)
+    for needed in (MODEL, CARD, REFERENCE):
+        if needed not in archive.members:
+            raise BundleError(f"{path.name} has no {needed}; get the bundle again.")
+    facts = parse_card(archive.members[CARD])
+    running = make_engine(engine, archive.members[MODEL], facts, threads=threads, streams=streams)
+    return Bundle(path.stem, archive, running, streams)
+
+
+def _pixels(image: Image) -> Float32:
+    return image.pixels if isinstance(image, XRay) else _intensities(image, 2)
+
+
+def _intensities(values: npt.NDArray[np.generic], dimensions: int) -> Float32:
+    if values.ndim != dimensions or not values.size:
+        expected = "(H, W)" if dimensions == 2 else "(B, H, W)"
+        raise ShapeError(f"pixels are {values.shape}; expected {expected}, not empty.")
+    if values.dtype == np.uint8:
+        return values.astype(np.float32) / np.float32(255)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ImageError(f"pixels are {values.dtype}; expected uint8, or floats in [0, 1].")
+    pixels = np.ascontiguousarray(values, dtype=np.float32)
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (low >= 0 and high <= 1):
+        raise ImageError(
+            f"pixels run from {low:g} to {high:g}; display intensities in [0, 1] are expected. "
+            "Read the file with lucidray.images.read.read_xray."
+        )
+    return pixels

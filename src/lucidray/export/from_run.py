@@ -1,0 +1,257 @@
+"""From a finished run to a bundle: its card, its calibration, its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from lucidray.bundle.card import (
+    Card,
+    Estimate,
+    FindingCode,
+    OperatingPoint,
+    Performance,
+    Training,
+)
+from lucidray.config import from_mapping, to_mapping
+from lucidray.errors import ExportError
+from lucidray.export.calibration import Method, carry_points, choose_points, fit_calibration
+from lucidray.export.parity import calibrate
+from lucidray.export.write import export_bundle
+from lucidray.findings import FINDINGS
+from lucidray.models.classifier import Classifier
+from lucidray.records import Float32
+
+
+class TrainedRun(Protocol):
+    """What a run folder holds, as `lucidray.training.run.load_run` gives it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def recipe(self) -> Any:
+        """What it was trained by: `image`, `model`, `test_time_augmentation`, `seeds`."""
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What it tells."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether exactly one finding holds."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """All of ``run.json``."""
+
+    def models(self) -> Sequence[Classifier]:
+        """Return the members with their best weights."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What only the author knows of a bundle.
+
+    Args:
+        summary: One sentence; ``""``: made from network and findings.
+        license: Of the weights.
+        authors: Who made them.
+        source: Where they come from.
+        intended_use: ``""``: the card's own words.
+        limits: What it is not for and where it fails.
+        experimental: Whether its performance is too low or uncertain to rely on.
+        uncertainty: See `Card`.
+        explanation_trust: See `Card`.
+        created: ISO date.
+    """
+
+    summary: str = ""
+    license: str = "not stated"
+    authors: str = ""
+    source: str = ""
+    intended_use: str = ""
+    limits: str = "not stated"
+    experimental: bool = False
+    uncertainty: Mapping[str, Any] | None = None
+    explanation_trust: Mapping[str, Estimate] | None = None
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class _Validation:
+    logits: Float32
+    labels: Float32
+
+
+_NOTHING = About()
+
+
+def export_run(
+    run: TrainedRun,
+    out: str | Path,
+    *,
+    calibration: Method = "auto",
+    performance: Sequence[Performance] = (),
+    about: About = _NOTHING,
+    extra: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write a finished run as a bundle.
+
+    Args:
+        run: The run.
+        out: The file; its name without ``.lucid`` becomes the bundle's name.
+        calibration: How probabilities are fitted to the run's validation answers.
+        performance: What was measured, for example by `performance_of`.
+        about: What only the author knows.
+        extra: Further files for the bundle, by name.
+
+    Returns:
+        The file.
+
+    Raises:
+        ExportError: The run cannot be written as a graph, or the graph does not answer as it does.
+        RunError, WeightsError: The run is not complete.
+    """
+    path = Path(out)
+    card = card_of(run, path.stem, calibration=calibration, performance=performance, about=about)
+    return export_bundle(run.models(), card, path, extra=extra)
+
+
+def card_of(
+    run: TrainedRun,
+    name: str,
+    *,
+    calibration: Method = "auto",
+    performance: Sequence[Performance] = (),
+    about: About = _NOTHING,
+) -> Card:
+    """Write the card of a run; else as `export_run`.
+
+    Operating points are the run's own, moved to where calibration puts them; where findings
+    exclude each other, calibration reorders images and they are chosen anew.
+    """
+    validation = _validation(run.folder)
+    fit = fit_calibration(
+        run.findings,
+        validation.logits,
+        validation.labels,
+        exclusive=run.exclusive,
+        method=calibration,
+    )
+    points = _points(run.folder)
+    if run.exclusive and fit.calibrated:
+        probabilities = calibrate(validation.logits, fit, exclusive=True)
+        points = choose_points(run.findings, validation.labels, probabilities)
+    elif fit.calibrated:
+        points = carry_points(points, run.findings, fit)
+    given = {key: value for key, value in vars(about).items() if value or key != "intended_use"}
+    network = run.recipe.model.backbone
+    given["summary"] = about.summary or f"{', '.join(run.findings)} by {network}."
+    return Card(
+        name=name,
+        findings=finding_codes(run.findings),
+        exclusive=run.exclusive,
+        preprocessing=run.recipe.image,
+        network=network,
+        flip=run.recipe.test_time_augmentation == "flip",
+        calibration=fit,
+        operating_points=points,
+        training=_training(run),
+        performance=tuple(performance),
+        **given,
+    )
+
+
+def performance_of(evaluation: Mapping[str, Any], *, where: str) -> Performance:
+    """Turn the JSON of `lucidray evaluate` into a part of a card.
+
+    Args:
+        evaluation: What ``Evaluation.to_json`` gave.
+        where: What the images are, in words.
+    """
+    measured = {
+        str(group): {str(name): _estimate(value) for name, value in values.items()}
+        for group, values in evaluation["measurements"].items()
+    }
+    return Performance(where, int(evaluation["images"]), int(evaluation["patients"]), measured)
+
+
+def finding_codes(
+    findings: Sequence[str], source_names: Sequence[str] | None = None
+) -> tuple[FindingCode, ...]:
+    """Return findings with their codes; an unknown name has none.
+
+    Args:
+        findings: F names.
+        source_names: What the model's authors call them.
+    """
+    codes = []
+    for name, spelled in zip(findings, source_names or findings, strict=True):
+        known = FINDINGS.get(name)
+        codes.append(
+            FindingCode(
+                name,
+                known.snomed if known else None,
+                known.radlex if known else None,
+                spelled if spelled != name else None,
+            )
+        )
+    return tuple(codes)
+
+
+def _training(run: TrainedRun) -> Training:
+    data = run.facts["data"]
+    return Training(
+        data=str(data["name"]),
+        terms=str(data["terms"]) or "not stated",
+        images=int(data["train"]),
+        validation_images=int(data["validation"]),
+        digest=str(run.facts["digest"]),
+        recipe=to_mapping(run.recipe),
+        seeds=tuple(run.recipe.seeds),
+    )
+
+
+def _validation(folder: Path) -> _Validation:
+    try:
+        with np.load(folder / "validation.npz", allow_pickle=False) as saved:
+            return _Validation(saved["logits"], saved["labels"])
+    except (OSError, KeyError, ValueError) as error:
+        raise ExportError(
+            f"{folder.name} has no readable validation.npz, which calibration is fitted on; train "
+            "it anew, or name a finished run."
+        ) from error
+
+
+def _points(folder: Path) -> dict[str, OperatingPoint]:
+    path = folder / "operating_points.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return {name: _point(point) for name, point in values.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ExportError(
+            f"{folder.name} has no readable operating_points.json; name a finished run."
+        ) from error
+
+
+def _point(values: Mapping[str, Any]) -> OperatingPoint:
+    plain = {
+        "threshold": values["threshold"],
+        "chosen_by": values["chosen_by"],
+        "sensitivity": to_mapping(_estimate(values["sensitivity"])),
+        "specificity": to_mapping(_estimate(values["specificity"])),
+    }
+    return from_mapping(OperatingPoint, plain, where="operating_points.json")
+
+
+def _estimate(values: Mapping[str, Any]) -> Estimate:
+    return Estimate(
+        values["value"], values.get("low"), values.get("high"), int(values.get("count") or 0)
+    )

@@ -1,0 +1,197 @@
+"""The part of a bundle's graph that is traced: normalization, networks, calibration, heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lucidray.bundle.card import Calibration
+from lucidray.errors import ExportError
+from lucidray.explain import class_token
+from lucidray.explain.closed_form import has_closed_form
+from lucidray.export.pull import differentiate
+from lucidray.images.preprocessing import Preprocessing, channel_constants
+from lucidray.models.classifier import Classifier
+
+#: Names of the graph's outputs, in order.
+OUTPUTS = ("logits", "probabilities", "maps", "embedding")
+
+
+class Normalization(nn.Module):
+    """Shift and scale a grey square to what a network expects.
+
+    Args:
+        config: Names the normalization and the channels.
+    """
+
+    def __init__(self, config: Preprocessing) -> None:
+        super().__init__()
+        self.channels = config.channels
+        self.own = config.normalization == "zscore"
+        if not self.own:
+            constants = channel_constants(config)
+            mean, deviation = (torch.from_numpy(each).view(1, -1, 1, 1) for each in constants)
+            self.scale = nn.Buffer(1 / deviation)
+            self.shift = nn.Buffer(-mean / deviation)
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Return ``(B, C, S, S)`` of intensities ``(B, 1, S, S)`` in [0, 1]."""
+        if not self.own:
+            return grey * self.scale + self.shift
+        centered = grey - grey.mean((2, 3), keepdim=True)
+        deviation = centered.square().mean((2, 3), keepdim=True).sqrt()
+        normal = torch.where(deviation > 1e-6, centered / deviation.clamp_min(1e-6), 0.0)
+        return normal.expand(-1, self.channels, -1, -1)
+
+
+class Member(nn.Module):
+    """One network with its closed-form heat maps, differentiated without gradients.
+
+    Args:
+        model: A classifier with a closed form.
+
+    Raises:
+        ExportError: It has none.
+    """
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        if not has_closed_form(model):
+            raise ExportError(
+                f"'{model.spec.backbone}' with pool = \"{model.spec.pool}\" has no closed form of "
+                'its heat maps, which a bundle needs. Train it with pool = "avg".'
+            )
+        self.model = model
+        self.tokens = class_token.fits(model)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits ``(B, F)``, maps ``(B, F, h, w)`` and embedding ``(B, D)``."""
+        return self._by_tokens(x) if self.tokens else self._pooled(x)
+
+    def _pooled(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.model.features(x)
+        vector = self.model.embed(features)
+        channels, height, width = features.shape[1:]
+        logits, pull = differentiate([self.model.head], vector, channels=channels)
+        jacobian = pull(torch.eye(logits.shape[1])[None]) / (height * width)
+        maps = torch.matmul(jacobian, features.flatten(2))
+        return logits, maps.view(-1, logits.shape[1], height, width), vector
+
+    def _by_tokens(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        vectors: list[Tensor] = []
+
+        def tail(
+            model: Any, output: Tensor, token: Tensor, _: Sequence[int] | None
+        ) -> tuple[Tensor, list[int], Tensor]:
+            logits, vector, gradient = _tail(model, output, token)
+            vectors.append(vector)
+            return logits, list(range(logits.shape[1])), gradient
+
+        logits, maps = class_token.explain_tokens(self.model, x, tail_gradient=tail)
+        return logits, maps, vectors[0]
+
+
+class Core(nn.Module):
+    """All that follows the grey square.
+
+    Args:
+        models: The members of an ensemble, whose logits and maps are averaged.
+        config: What the members expect of an image.
+        calibration: From logits to probabilities.
+        flip: Whether to average over the image and its mirror image too.
+
+    Raises:
+        ExportError: The members do not fit together or have no closed form.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Classifier],
+        config: Preprocessing,
+        calibration: Calibration,
+        *,
+        flip: bool = False,
+    ) -> None:
+        super().__init__()
+        self.exclusive = _check(models, config)
+        self.normalization = Normalization(config)
+        self.members = nn.ModuleList(Member(model) for model in models)
+        self.calibration = calibration
+        self.flip = flip
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        self.eval()
+
+    def forward(self, grey: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return `OUTPUTS` of intensities ``(B, 1, S, S)`` in [0, 1]."""
+        x = self.normalization(grey)
+        found = [self._both_sides(member, x) for member in self.members]
+        logits = torch.stack([each[0] for each in found]).mean(0)
+        maps = torch.stack([each[1] for each in found]).mean(0)
+        embedding = torch.cat([each[2] for each in found], 1)
+        return logits, self._probabilities(logits), maps, embedding
+
+    def _both_sides(self, member: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if not self.flip:
+            logits, maps, vector = member(x)
+            return logits, maps, vector
+        logits, maps, vector = member(torch.cat([x, x.flip(-1)]))
+        plain, mirrored = maps.view(2, -1, *maps.shape[1:])
+        logits = logits.view(2, -1, *logits.shape[1:]).mean(0)
+        vector = vector.view(2, -1, *vector.shape[1:]).mean(0)
+        return logits, (plain + mirrored.flip(-1)) / 2, vector
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        fit = self.calibration
+        if fit.method == "temperature":
+            logits = logits / torch.tensor(fit.temperature)
+        if fit.method == "platt":
+            logits = logits * torch.tensor(fit.slopes) + torch.tensor(fit.intercepts)
+        if self.exclusive:
+            return logits.softmax(-1)
+        probabilities = logits.sigmoid()
+        if fit.method != "op_norm":
+            return probabilities
+        point = torch.tensor(fit.points)
+        below, above = probabilities / (2 * point), 1 - (1 - probabilities) / (2 * (1 - point))
+        return torch.where(probabilities < point, below, above)
+
+
+def _check(models: Sequence[Classifier], config: Preprocessing) -> bool:
+    if not models:
+        raise ExportError("there is no model to export; give at least one.")
+    first = models[0]
+    for model in models:
+        if (model.findings, model.exclusive) != (first.findings, first.exclusive):
+            raise ExportError("the members of an ensemble must judge the same findings.")
+        if model.spec.in_channels != config.channels:
+            raise ExportError(
+                f"the network takes {model.spec.in_channels} channels but the preprocessing makes "
+                f"{config.channels}; set both to the same number."
+            )
+    return first.exclusive
+
+
+def _tail(model: Any, output: Tensor, token: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Carry a class token to the logits, and all logits' derivatives back to the attention.
+
+    Args:
+        model: A classifier on a vision transformer.
+        output: ``(B, heads * d)``, what the last attention read.
+        token: ``(B, C)``, the class token before the last block.
+
+    Returns:
+        Logits ``(B, F)``, embedding ``(B, C)`` and d logit / d output ``(B, F, heads * d)``.
+    """
+    vit, block = model.backbone, model.backbone.blocks[-1]
+    read = (block.attn.norm, block.attn.proj, block.ls1, block.drop_path1)
+    attended, pull_read = differentiate(read, output)
+    middle = token + attended
+    mixed, pull_mix = differentiate((block.norm2, block.mlp, block.ls2, block.drop_path2), middle)
+    vector, pull_norm = differentiate((vit.norm, vit.fc_norm, vit.head_drop), middle + mixed)
+    logits, pull_head = differentiate([model.head], vector)
+    at_end = pull_norm(pull_head(torch.eye(logits.shape[1])[None]))
+    return logits, vector, pull_read(at_end + pull_mix(at_end))

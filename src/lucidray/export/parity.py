@@ -1,0 +1,106 @@
+"""The model in torch and the graph in ONNX Runtime, asked about the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from lucidray.bundle.card import Calibration, Card
+from lucidray.bundle.engines import Engine, Outputs
+from lucidray.bundle.reference import EXACT, Grey8, differences
+from lucidray.errors import ExportError
+from lucidray.explain import explain
+from lucidray.images.geometry import identity
+from lucidray.images.preprocessing import preprocess
+from lucidray.models.classifier import Classifier
+from lucidray.records import Float32, XRay
+
+
+def answer(models: Sequence[Classifier], card: Card, image: Grey8) -> Outputs:
+    """Ask the members in torch, by the path that training and `lucidray.explain` take.
+
+    Args:
+        models: The members, in evaluation mode.
+        card: Names preprocessing, calibration and averaging.
+        image: uint8 ``(H, W)``.
+
+    Returns:
+        What the graph should give for a batch of this image alone.
+    """
+    pixels = image.astype(np.float32) / np.float32(255)
+    height, width = pixels.shape
+    prepared, _ = preprocess(XRay(pixels, identity((height, width))), card.preprocessing)
+    x = torch.from_numpy(prepared)[None]
+    found = [_ask(model, x, flip=card.flip) for model in models]
+    logits: Float32 = np.asarray(np.mean([each[0] for each in found], axis=0, dtype=np.float32))
+    maps: Float32 = np.asarray(np.mean([each[1] for each in found], axis=0, dtype=np.float32))
+    embedding = np.concatenate([each[2] for each in found], axis=1)
+    probabilities = calibrate(logits, card.calibration, exclusive=card.exclusive)
+    return Outputs(logits, probabilities, maps, embedding)
+
+
+def calibrate(logits: Float32, fit: Calibration, *, exclusive: bool) -> Float32:
+    """Turn logits ``(B, F)`` into probabilities ``(B, F)`` as a card says."""
+    values = logits.astype(np.float64) / fit.temperature
+    if fit.method == "platt":
+        values = values * fit.slopes + fit.intercepts
+    if exclusive:
+        shifted = np.exp(values - values.max(1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(1, keepdims=True), dtype=np.float32)
+    found = 1 / (1 + np.exp(-values))
+    if fit.method == "op_norm":
+        point = np.array(fit.points)
+        above = 1 - (1 - found) / (2 * (1 - point))
+        found = np.where(found < point, found / (2 * point), above)
+    return np.asarray(found, dtype=np.float32)
+
+
+def check_parity(
+    engine: Engine, images: Sequence[Grey8], expected: Sequence[Outputs]
+) -> tuple[float, float]:
+    """Compare a graph with torch, image by image and in a batch.
+
+    Args:
+        engine: Runs the graph.
+        images: uint8 ``(H, W)`` of different sizes.
+        expected: What torch answered to each.
+
+    Returns:
+        The largest difference of probabilities, and of maps as a part of their range.
+
+    Raises:
+        ExportError: They differ by more than `EXACT`.
+    """
+    found = []
+    for image in images:
+        grey = image.astype(np.float32)[None, None] / np.float32(255)
+        pair = engine.run(np.concatenate([grey, 1 - grey]))
+        alone = engine.run(grey)
+        found += [pair, alone]
+    wanted = [each for each in expected for _ in range(2)]
+    worst = differences(
+        [(each.probabilities[0], each.maps[0]) for each in found],
+        [(each.probabilities[0], each.maps[0]) for each in wanted],
+    )
+    if not (worst[0] <= EXACT[0] and worst[1] <= EXACT[1]):
+        raise ExportError(
+            f"the graph does not answer as the model does: probabilities differ by {worst[0]:.2g} "
+            f"(at most {EXACT[0]:g}), maps by {worst[1]:.2g} of their range "
+            f"(at most {EXACT[1]:g}). Nothing was written. "
+            "Check the weights for very large or non-finite values."
+        )
+    return worst
+
+
+def _ask(model: Classifier, x: torch.Tensor, *, flip: bool) -> tuple[Float32, Float32, Float32]:
+    logits, maps = explain(model, x)
+    with torch.no_grad():
+        vector = model.embed(model.features(x))
+    if flip:
+        mirrored, mirrored_maps = explain(model, x.flip(-1))
+        with torch.no_grad():
+            vector = (vector + model.embed(model.features(x.flip(-1)))) / 2
+        logits, maps = (logits + mirrored) / 2, (maps + mirrored_maps.flip(-1)) / 2
+    return logits.numpy(), maps.numpy(), vector.numpy()
