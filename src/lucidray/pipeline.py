@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from lucidray.errors import ModelError, unknown_name
 from lucidray.images.geometry import heatmap_to_source
-from lucidray.images.read import read_xray
 from lucidray.images.preprocessing import Preprocessing, preprocess
+from lucidray.images.read import read_xray
 from lucidray.records import (
     Attribution,
     AttributionStatus,
@@ -50,9 +50,25 @@ class Reader(Protocol):
         """Return logits ``(F,)`` and raw maps ``(F, h, w)`` of one image ``(C, S, S)``."""
 
 
+@runtime_checkable
+class FilmReader(Protocol):
+    """A trained model that prepares the image itself, for example a `lucidray.bundle.Bundle`."""
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Names of what it judges."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Weights digest, versions, configuration."""
+
+    def judge(self, xray: XRay, *, method: str) -> tuple[Prediction, Float32, Geometry]:
+        """Return the prediction, raw maps ``(F, h, w)``, and from the file to what they span."""
+
+
 def diagnose(
     image: XRay | str | Path,
-    reader: Reader,
+    reader: Reader | FilmReader,
     *,
     findings: Sequence[str] | None = None,
     method: str = "grad_cam",
@@ -78,13 +94,10 @@ def diagnose(
     xray = image if isinstance(image, XRay) else read_xray(image)
     wanted = reader.findings if findings is None else tuple(findings)
     _check(wanted, reader.findings)
-    pixels, geometry = preprocess(xray, reader.preprocessing)
-    logits, maps = reader.look(pixels, method=method)
-    if not np.isfinite(logits).all():
-        raise ModelError("the model's logits are not finite: its weights are damaged.")
+    prediction, maps, geometry = _ask(reader, xray, method)
     return Diagnosis(
         xray.sha256,
-        _prediction(logits, reader),
+        prediction,
         tuple(attribute(*_map_of(name, maps, reader), geometry, method) for name in wanted),
         provenance=dict(reader.provenance),
     )
@@ -116,13 +129,31 @@ def attribute(finding: str, raw: Float32, geometry: Geometry, method: str) -> At
 ABSENCE = "No Finding"
 
 
+def _ask(
+    reader: Reader | FilmReader, xray: XRay, method: str
+) -> tuple[Prediction, Float32, Geometry]:
+    if isinstance(reader, FilmReader):
+        prediction, maps, geometry = reader.judge(xray, method=method)
+        _check_finite(prediction.logits)
+        return prediction, maps, geometry
+    pixels, geometry = preprocess(xray, reader.preprocessing)
+    logits, maps = reader.look(pixels, method=method)
+    _check_finite(logits)
+    return _prediction(logits, reader), maps, geometry
+
+
+def _check_finite(logits: Float32) -> None:
+    if not np.isfinite(logits).all():
+        raise ModelError("the model's logits are not finite: its weights are damaged.")
+
+
 def _check(wanted: tuple[str, ...], known: tuple[str, ...]) -> None:
     for name in wanted:
         if name not in known and not (name == ABSENCE and len(known) == 1):
             raise unknown_name("finding", name, known)
 
 
-def _map_of(name: str, maps: Float32, reader: Reader) -> tuple[str, Float32]:
+def _map_of(name: str, maps: Float32, reader: Reader | FilmReader) -> tuple[str, Float32]:
     if name not in reader.findings:
         return name, -maps[0]
     return name, maps[reader.findings.index(name)]

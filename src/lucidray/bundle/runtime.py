@@ -182,7 +182,9 @@ class Bundle:
             for future in waiting:
                 yield future.result()
 
-    def look(self, xray: XRay, *, method: str = "grad_cam") -> tuple[Prediction, Float32, Geometry]:
+    def judge(
+        self, xray: XRay, *, method: str = "grad_cam"
+    ) -> tuple[Prediction, Float32, Geometry]:
         """Read a radiograph and say where its maps lie.
 
         Args:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from lucidray.bundle.card import Calibration
 from lucidray.errors import ExportError
 from lucidray.export.front import IMAGE, Front
 from lucidray.export.network import OUTPUTS, Core
+from lucidray.export.quiet import quietly
 from lucidray.images.preprocessing import Preprocessing
 from lucidray.models.classifier import Classifier
 
@@ -62,7 +60,7 @@ def build_graph(
 def _trace(core: Core, size: int) -> onnx.ModelProto:
     example = torch.linspace(0, 1, 2 * size * size).view(2, 1, size, size)
     try:
-        with _quietly(), torch.no_grad():
+        with quietly(), torch.no_grad():
             program: Any = torch.onnx.export(
                 core,
                 (example,),
@@ -128,19 +126,3 @@ def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = "lucidray", ""
     return model
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep the exporter's own remarks to itself: what matters is checked by parity."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [each.level for each in loggers]
-    try:
-        for each in loggers:
-            each.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
