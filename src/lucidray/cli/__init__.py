@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from lucidray.cli import data as data
+from lucidray.cli import demo as demo
 from lucidray.cli import explain as explain
 from lucidray.cli import look_up as look_up
 from lucidray.cli import paper as paper

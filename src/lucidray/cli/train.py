@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,6 +103,7 @@ def evaluate(
 ) -> None:
     """Measure a run on images that it has not seen, at its own operating points."""
     with needs("train", "evaluating a run"):
+        from lucidray.cli.page import write_page
         from lucidray.datasets import load_dataset
         from lucidray.training import evaluate as measure
         from lucidray.training import load_run
@@ -113,9 +112,9 @@ def evaluate(
     with progress_bar("Predicting") as tick:
         found = measure(run, images, n_boot=n_boot, progress=tick)
     if table is not None:
-        write_predictions(found, images, table)
+        write_predictions(found, table)
     if page is not None:
-        _write_page(found, run, page)
+        write_page(found, run, page)
     if as_json:
         print_json(found.to_json())
         return
@@ -175,9 +174,8 @@ def _digest(path: Path) -> str:
 
 def show_evaluation(found: Evaluation) -> None:
     """Print every headline number with its interval."""
-    out.print(
-        f"{len(found.labels):,} images of {len(set(found.patients)):,} patients of {found.data}."
-    )
+    patients = len(set(found.patients))
+    out.print(f"{len(found.labels):,} images of {patients:,} patients of {found.images.name}.")
     groups = [*found.findings, *(g for g in ("overall", "macro") if g in found.measurements)]
     names = [n for n in _SHOWN if any(n in found.measurements.get(g, {}) for g in groups)]
     shown = Table("", *(g for g in groups if g in found.measurements), box=None)
@@ -204,39 +202,13 @@ def _by_finding(found: Evaluation, names: list[str]) -> Table:
     return shown
 
 
-def write_predictions(found: Evaluation, images: ImageTable, path: Path) -> None:
+def write_predictions(found: Evaluation, path: Path) -> None:
     """Write one row an image: its id, labels, logits and probabilities."""
     import pandas as pd
 
-    with_file = images.present()
-    labeled = with_file.rows["image"].to_numpy()
-    columns: dict[str, Any] = {"image": labeled[: len(found.labels)]}
-    if len(labeled) != len(found.labels):
-        known = (with_file.labels(found.findings) == with_file.labels(found.findings)).any(axis=1)
-        columns["image"] = labeled[known]
+    columns: dict[str, Any] = {"image": found.images.rows["image"].to_numpy()}
     for i, finding in enumerate(found.findings):
         columns[f"{finding} label"] = found.labels[:, i]
         columns[f"{finding} logit"] = found.predictions.logits[:, i]
         columns[f"{finding} probability"] = found.predictions.probabilities[:, i]
     pd.DataFrame(columns).to_csv(path, index=False)
-
-
-def _write_page(found: Evaluation, run: Run, page: Path) -> None:
-    import numpy as np
-
-    from lucidray.report import write_report
-    from lucidray.report.evaluation import Account, Judged, evaluation_report
-
-    judged = Judged(
-        found.findings,
-        found.labels.astype(np.float64),
-        found.predictions.probabilities.astype(np.float64),
-        groups=np.array(found.patients),
-        operating_points=found.operating_points,
-        exclusive=run.exclusive,
-    )
-    account = Account(
-        title=f"{run.recipe.model.backbone} on {found.data}",
-        commands=(shlex.join(["lucidray", *sys.argv[1:]]),),
-    )
-    write_report(evaluation_report(judged, account), page)

@@ -32,7 +32,7 @@ class Evaluation:
     """How well a run does on a set of images.
 
     Args:
-        data: The data set's name.
+        images: What was measured, one row an image.
         findings: F names.
         labels: float32 ``(N, F)``: 1, 0 or nan.
         predictions: Of the same images.
@@ -44,7 +44,7 @@ class Evaluation:
             but zero makes the measurements too good.
     """
 
-    data: str
+    images: ImageTable
     findings: tuple[str, ...]
     labels: Float32
     predictions: Predictions
@@ -66,7 +66,7 @@ class Evaluation:
         heads = {name: value for name, value in found.items() if value is not None}
         values: dict[str, Any] = plain(
             {
-                "data": self.data,
+                "data": self.images.name,
                 "images": len(self.labels),
                 "seen_in_training": self.seen,
                 "patients": len(set(self.patients)),
@@ -123,7 +123,7 @@ def evaluate(
     labels, groups = table.labels(run.findings), patients(table)
     measured = measure(run, labels, found.probabilities, groups, n_boot=n_boot)
     return Evaluation(
-        data=table.name,
+        images=table,
         findings=run.findings,
         labels=labels,
         predictions=found,
