@@ -57,7 +57,11 @@ def list_papers(as_json: Json = False) -> None:
 
 
 @paper.command()
-def show(name: PaperName, mode: Mode = Mode.careful, as_json: Json = False) -> None:
+def show(
+    name: PaperName,
+    mode: Annotated[Mode, typer.Option(help="Whose protocol to print.")] = Mode.careful,
+    as_json: Json = False,
+) -> None:
     """Describe an experiment: question, protocol, printed numbers, what they contradict."""
     found: Paper = _papers().papers[name]
     if as_json:
