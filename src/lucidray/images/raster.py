@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageChops, TiffImagePlugin
 
 from lucidray.errors import ImageError
+from lucidray.images.fast_png import decode_grey_png
 from lucidray.images.jpeg import read_header
 from lucidray.images.shrinking import UNSHRUNK, Shrink, largest_factor
 from lucidray.records import Bool
@@ -58,14 +59,17 @@ def read_png(data: bytes, max_pixels: int) -> Raster:
     Raises:
         ImageError: It is damaged, truncated, animated, too large or in color.
     """
-    width, height, bits = _check_png(data)
-    check_size((height, width), max_pixels)
+    kinds = _check_png(data)
+    shape, bits = (_number(data[20:24]), _number(data[16:20])), data[24]
+    check_size(shape, max_pixels)
     if bits == 1:
         raise ImageError(
             "this PNG has 1 bit a pixel: a mask, not a radiograph. Read it with read_mask."
         )
-    image = open_image(data, "PNG")
-    return _grey(image, bits, (height, width))
+    stored = decode_grey_png(data, kinds)
+    if stored is not None:
+        return Raster(stored, 2**bits - 1, bits, shape)
+    return _grey(open_image(data, "PNG"), bits, shape)
 
 
 def read_jpeg(data: bytes, max_pixels: int, shrink_to: int | None) -> Raster:
@@ -253,29 +257,35 @@ def _plain(image: Image.Image) -> Image.Image:
     return image
 
 
-def _check_png(data: bytes) -> tuple[int, int, int]:
+def _check_png(data: bytes) -> set[bytes]:
     position, size, kinds = 8, len(data), set()
     while position + 12 <= size:
-        length = int.from_bytes(data[position : position + 4])
-        kind, end = data[position + 4 : position + 8], position + 12 + length
+        kind, end = (
+            data[position + 4 : position + 8],
+            position + 12 + _number(data[position : position + 4]),
+        )
         if end > size:
             break
         body = memoryview(data)[position + 4 : end - 4]
-        if zlib.crc32(body) != int.from_bytes(data[end - 4 : end]):
+        if zlib.crc32(body) != _number(data[end - 4 : end]):
             raise ImageError("damaged PNG file: a checksum does not fit.")
         kinds.add(kind)
         if kind == b"IEND":
-            return _png_header(data, kinds)
+            return _whole_png(data, kinds)
         position = end
     raise ImageError("truncated PNG file: it ends before its end marker.")
 
 
-def _png_header(data: bytes, kinds: set[bytes]) -> tuple[int, int, int]:
-    if data[12:16] != b"IHDR" or b"IDAT" not in kinds:
+def _whole_png(data: bytes, kinds: set[bytes]) -> set[bytes]:
+    if data[12:16] != b"IHDR" or _number(data[8:12]) != 13 or b"IDAT" not in kinds:
         raise ImageError("damaged PNG file: it has no header or no pixels.")
     if b"acTL" in kinds:
         raise ImageError("an animated PNG; expected one picture.")
-    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24]), data[24]
+    return kinds
+
+
+def _number(value: bytes) -> int:
+    return int.from_bytes(value, "big")
 
 
 def _check_tiff(image: Image.Image, tags: Any) -> int:

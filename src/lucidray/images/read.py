@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -126,17 +127,18 @@ def read_bytes(path: Path, max_pixels: int) -> bytes:
     limit = max(max_pixels * _BYTES_PER_PIXEL, 1 << 20)
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read() if size <= limit else b""
     except IsADirectoryError as error:
         raise ImageError("it is a folder; name one file in it.") from error
     except FileNotFoundError as error:
         raise ImageError("there is no such file.") from error
     except OSError as error:
         raise ImageError(f"it cannot be opened ({error.strerror}).") from error
+    if size > limit:
+        raise ImageError(f"the file is larger than {limit:,} bytes; raise max_pixels to read it.")
     if not data:
         raise ImageError("the file is empty.")
-    if len(data) > limit:
-        raise ImageError(f"the file is larger than {limit:,} bytes; raise max_pixels to read it.")
     return data
 
 
