@@ -53,6 +53,10 @@ def test_results_hold_both_arms_with_intervals(careful: Outcome) -> None:
         ("lung_crop", 0),
         ("lung_crop", 1),
     ]
+    beside = found["tables"]["beside_published"]
+    assert [row[0] for row in beside["rows"]][:2] == ["accuracy", "AUC"]
+    assert [row[1] for row in beside["rows"]][:2] == ["0.66", "0.88"]
+    assert all(len(row) == len(beside["columns"]) for row in beside["rows"])
     assert found["substitute_schedule"]
     assert not found["data"]["official_test"]
 

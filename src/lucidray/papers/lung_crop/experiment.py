@@ -18,7 +18,7 @@ from lucidray.metrics import fit_platt
 from lucidray.models.freezing import freeze
 from lucidray.papers.catalog import Outcome, Plan, Progress
 from lucidray.papers.lung_crop.measure import Reading, measure
-from lucidray.papers.lung_crop.page import build
+from lucidray.papers.lung_crop.page import build, printable
 from lucidray.papers.lung_crop.pictures import look
 from lucidray.papers.lung_crop.protocol import Settings, settings
 from lucidray.papers.lung_crop.published import ARMS
@@ -77,7 +77,7 @@ def run_lung_crop(plan: Plan, progress: Progress | None = None) -> Outcome:
     last = steps.within(len(jobs) + 1, "measuring")
     story = _tell(plan, chosen, divided, trained)
     report = write_report(build(story), plan.out / "report.html")
-    numbers = plain(story)
+    numbers = {**plain(story), "tables": printable(story)}
     results = plan.out / "results.json"
     write_text(results, json.dumps(numbers, indent=2, allow_nan=False) + "\n")
     last(1, 1)

@@ -149,6 +149,22 @@ def published_section(story: Story) -> Section:
     return Section("Beside the published numbers", tuple(blocks))
 
 
+def printable(story: Story) -> dict[str, dict[str, object]]:
+    """Return the two tables that matter most as plain texts, for a terminal or a file."""
+    tables = {
+        "beside_published": _beside(story, own=True),
+        "matched_specificity": sections.matched_table(story),
+    }
+    return {
+        name: {
+            "caption": table.caption,
+            "columns": list(table.columns),
+            "rows": [list(row) for row in table.rows],
+        }
+        for name, table in tables.items()
+    }
+
+
 def _beside(story: Story, *, own: bool) -> Table:
     rows = []
     for name in (*_ROWS, *(_MORE if own else ())):
