@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,10 @@ from pydicom.dataset import Dataset
 from lucidray.errors import ImageError
 from lucidray.images.codecs import Pattern
 from lucidray.records import Bool, Float32, Float64
+
+Kind = TypeVar("Kind", bound=np.generic)
+
+_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ def show(
     if is_inverted(dataset):
         shown = 1.0 - shown
     table = np.where(is_padding, 0.0, shown).astype(np.float32)
-    padding = is_padding.take(pattern, mode="clip") if is_padding.any() else None
-    return table.take(pattern, mode="clip"), padding
+    padding = _mapped(is_padding, pattern) if is_padding.any() else None
+    return _mapped(table, pattern), padding
 
 
 def stored_values(bits: int, *, signed: bool) -> Float64:
@@ -227,6 +231,16 @@ def first_number(dataset: Dataset, keyword: str, default: float) -> float:
     except (TypeError, ValueError):
         return default
     return number if np.isfinite(number) else default
+
+
+def _mapped(table: npt.NDArray[Kind], pattern: Pattern) -> npt.NDArray[Kind]:
+    """Look a whole image up, in blocks whose wide indices stay in the processor's cache."""
+    mapped = np.empty(pattern.shape, table.dtype)
+    inputs, outputs = pattern.reshape(-1), mapped.reshape(-1)
+    for start in range(0, inputs.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        np.take(table, inputs[block], out=outputs[block], mode="clip")
+    return mapped
 
 
 def _value(dataset: Dataset, keyword: str) -> Any:
