@@ -65,8 +65,8 @@ def read_xray(
         path: The file.
         shrink_to: Allow the decoder to shrink JPEG and JPEG 2000 by 2, 4 or 8 while loading, as
             long as both sides stay at least this long; the geometry tells by how much. None: read
-            every pixel. Resized to 224 x 224 with ``shrink_to=336``, real chest films differ from
-            the full reading by 0.1 to 0.3 of 255 levels on average, by up to 15 at sharp
+            every pixel. Resized to 224 x 224 with ``shrink_to=336``, 43 real films differ from the
+            full reading by 0.07 to 0.17 of 255 levels on average, and by 13 at most, at sharp
             lettering; a file without a window is then stretched by the extremes of the shrunk
             pixels. PNG, TIFF, and DICOM that declares padding are never shrunk.
         max_pixels: A header that promises more is refused before anything is decoded.
