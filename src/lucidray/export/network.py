@@ -121,8 +121,6 @@ class Core(nn.Module):
         self.members = nn.ModuleList(Member(model) for model in models)
         self.calibration = calibration
         self.flip = flip
-        for parameter in self.parameters():
-            parameter.requires_grad_(False)
         self.eval()
 
     def forward(self, grey: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
