@@ -165,3 +165,13 @@ def test_the_real_children_are_split_without_leakage(real_data):
     assert counts["train"] == pytest.approx(0.7 * 5216, abs=3)
     rates = table.rows.groupby("split")["Pneumonia"].mean()
     assert rates.max() - rates.min() < 0.002
+
+
+def test_patients_with_many_images_are_spread_over_all_parts():
+    sizes = [1] * 600 + [5] * 100
+    patients = [f"p{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    labels = (np.arange(len(patients)) % 3 == 0).astype(float)
+    rows = assign_splits(table_of(patients, labels), validation=0.15, test=0.15).rows
+    images = rows.groupby("split")["patient"].agg(["size", "nunique"])
+    per_patient = images["size"] / images["nunique"]
+    assert per_patient.min() > 0.8 * per_patient.max()

@@ -21,7 +21,7 @@ from lucidray.training.augmentation import Augment, augment
 
 OPTIONS = {
     "rotate": 20.0, "zoom": 0.2, "aspect": 0.2, "shift": 0.1, "shear": 0.1, "flip": 0.5,
-    "style": 1.0, "spectrum": 1.0, "fourier": 1.0, "degrade": 0.6, "blur": 1.5,
+    "reframe": 0.2, "style": 1.0, "spectrum": 1.0, "fourier": 1.0, "degrade": 0.6, "blur": 1.5,
     "sharpen": 1.0, "exposure": 0.4, "gamma": 0.4, "brightness": 0.1, "contrast": 0.2,
     "noise": 0.05, "jpeg": 0.7, "erase": 0.2,
 }  # fmt: skip
@@ -221,3 +221,19 @@ def test_spectra_take_the_sharpness_of_the_reference_and_nothing_else() -> None:
     full = style.match_spectra(images, dull, torch.ones(3))
     before, after = ((other - dull).square().mean() for other in (images, full))
     assert after < 0.05 * before
+
+
+def test_reframing_changes_margins_only_and_often_blackens_them() -> None:
+    images = torch.rand(200, 1, 40, 40, generator=seeded()) * 0.5 + 0.25
+    framed = warp.reframe(images, 0.2, seeded(1))
+    torch.testing.assert_close(framed[:, :, 8:-8, 8:-8], images[:, :, 8:-8, 8:-8])
+    changed = (framed != images).flatten(1).any(1).float().mean()
+    black = (framed == 0).flatten(1).any(1).float().mean()
+    assert changed > 0.9
+    assert 0.2 < black < 0.45
+
+
+def test_random_padding_takes_turns_with_all_kinds() -> None:
+    images, options = torch.full((2, 1, 32, 32), 0.5), Augment(shift=0.4, padding="random")
+    dark = {bool((augment(images, options, seeded(seed)) == 0).any()) for seed in range(12)}
+    assert dark == {True, False}

@@ -262,20 +262,23 @@ def _weights(table: ImageTable, rows: Int64) -> Float64:
 
 
 def _dealt(counts: Float64, order: Int64, fractions: Float64) -> Int64:
+    """Give each group to the part that lacks the largest share of what it is to have.
+
+    Shares are relative to a part's own size: by absolute need all large groups, the patients
+    with many images, would go to the largest part.
+    """
     totals = counts.sum(axis=0)
-    wanting = np.outer(fractions, totals)
     rarity = np.where(counts > 0, totals, np.inf)
     rarest = np.where(np.isfinite(rarity[:, 1:]).any(axis=1), 1 + _first_min(rarity[:, 1:]), 0)
     order = order[np.lexsort((-counts[order, 0], rarity[order, rarest[order]]))]
     part = np.empty(len(counts), np.int64)
-    share = wanting / np.maximum(totals, 1)
+    lacking = np.where(fractions > 0, 1.0, -np.inf)[:, None] * np.ones_like(totals)
     for group in order:
-        label = rarest[group]
-        need = share[:, label]
+        need = lacking[:, rarest[group]]
         best = np.flatnonzero(need >= need.max() - 1e-12)
-        chosen = best[np.argmax(share[best, 0])]
+        chosen = best[np.argmax(lacking[best, 0])]
         part[group] = chosen
-        share[chosen] -= counts[group] / np.maximum(totals, 1)
+        lacking[chosen] -= counts[group] / np.maximum(totals, 1) / fractions[chosen]
     return part
 
 

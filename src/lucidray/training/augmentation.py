@@ -17,7 +17,7 @@ from torch import Tensor
 from lucidray.config import STRICT
 from lucidray.training import intensity
 from lucidray.training.style import match_histograms, match_spectra, mix_amplitudes
-from lucidray.training.warp import check_batch, random_affine, uniform, warp
+from lucidray.training.warp import PADDING_MODES, check_batch, random_affine, reframe, uniform, warp
 
 Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -42,7 +42,10 @@ class Augment:
         shift: Largest shift along each axis, as a fraction of the side.
         shear: Largest horizontal shear (tangent of its angle).
         flip: Chance of a mirrored image; the heart changes sides.
-        padding: What lies beyond the edge: ``"reflect"``, ``"border"`` or ``"zeros"``.
+        padding: What lies beyond the edge: ``"reflect"``, ``"border"``, ``"zeros"``, or
+            ``"random"``: another of these for each batch.
+        reframe: Largest margin replaced by another image's, or by one level, as a fraction of the
+            side.
         style: Part of the way that an image's histogram goes to that of another image of the
             batch, drawn from [0, style].
         spectrum: The same for its sharpness, the radial profile of the power spectrum.
@@ -67,7 +70,8 @@ class Augment:
     shift: Fraction = 0.0
     shear: Strength = 0.0
     flip: Fraction = 0.0
-    padding: Literal["reflect", "border", "zeros"] = "reflect"
+    padding: Literal["reflect", "border", "zeros", "random"] = "reflect"
+    reframe: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     style: Fraction = 0.0
     spectrum: Fraction = 0.0
     fourier: Fraction = 0.0
@@ -129,7 +133,9 @@ def augment(images: Tensor, options: Augment, generator: torch.Generator) -> Ten
 def _warp(images: Tensor, options: Augment, generator: torch.Generator) -> Tensor:
     chosen = {name: getattr(options, name) for name in (*GEOMETRIC, "zoom_separately")}
     matrix = random_affine(len(images), images.shape[-1], generator, **chosen)
-    return warp(images, matrix, padding=options.padding)
+    kinds = tuple(PADDING_MODES) if options.padding == "random" else (options.padding,)
+    padding = kinds[int(uniform(generator, 1, 0, len(kinds)))]
+    return warp(images, matrix, padding=padding)
 
 
 def _by_chance(images: Tensor, name: str, options: Augment, generator: torch.Generator) -> Tensor:
@@ -203,6 +209,7 @@ def _erase(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
 
 #: In the order in which a picture suffers them: the machine, the optics, the exposure, the file.
 _STEPS: dict[str, Step] = {
+    "reframe": reframe,
     "spectrum": _spectrum,
     "style": _style,
     "fourier": _fourier,

@@ -91,6 +91,7 @@ def evaluate(
     cache: str | Path | None = None,
     batch_size: int = 32,
     progress: Progress | None = None,
+    reading: Progress | None = None,
 ) -> Evaluation:
     """Predict a table's images and measure the predictions.
 
@@ -101,6 +102,7 @@ def evaluate(
         cache: Folder of decoded pixels; None: the user's cache folder.
         batch_size: Images at a time.
         progress: Called with images done and in all, over all members.
+        reading: Called before that with images decoded and in all.
 
     Returns:
         The measurements. Rates are at the run's own operating points; where findings exclude each
@@ -117,7 +119,7 @@ def evaluate(
             f"no image of '{table.name}' is here and labeled with {', '.join(run.findings)}."
         )
     folder = cache_folder() if cache is None else Path(cache)
-    pixels = CachedPixels(table.paths(), run.recipe.image, folder)
+    pixels = CachedPixels(table.paths(), run.recipe.image, folder, reading)
     pixels.check()
     found = predict_pixels(run, pixels, batch_size=batch_size, progress=progress)
     labels, groups = table.labels(run.findings), patients(table)

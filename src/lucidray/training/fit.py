@@ -49,6 +49,7 @@ def train(
     cache: str | Path | None = None,
     save_every_s: float = 300.0,
     progress: Progress | None = None,
+    reading: Progress | None = None,
 ) -> Run:
     """Train a recipe and leave a run folder.
 
@@ -67,6 +68,8 @@ def train(
         cache: Folder of decoded pixels; None: the user's cache folder.
         save_every_s: Seconds after which a state is kept within an epoch.
         progress: Called with training steps done and in all.
+        reading: Called before that with images decoded and in all, first of the training split,
+            then of the validation split.
 
     Returns:
         The finished run.
@@ -79,7 +82,7 @@ def train(
     folder, started = Path(out), time.monotonic()
     keep_memory()
     cached = None if cache is None else Path(cache)
-    task = prepare_task(recipe, data, cache=cached)
+    task = prepare_task(recipe, data, cache=cached, progress=reading)
     machine = this_machine(recipe.precision, devices=devices)
     facts = _facts(task, machine)
     begun = begin(folder, recipe, facts, resume=resume)
@@ -102,6 +105,7 @@ def _facts(task: Task, machine: Machine) -> dict[str, Any]:
         "machine": asdict(machine),
         "data": {
             "name": task.table.name,
+            "findings_left_out": [n for n in task.table.findings if n not in task.findings],
             "terms": task.table.terms,
             "train": len(task.train.examples),
             "validation": len(task.validation.examples),

@@ -54,8 +54,8 @@ class Data:
 
     Args:
         name: A registered data set, or ``"auto"``: recognized by its layout.
-        findings: What to learn, in this order; empty: all that the data set labels, and of two
-            that exclude each other only the abnormal one.
+        findings: What to learn, in this order; empty: all that training images show both
+            present and absent, and of two that exclude each other only the abnormal one.
         options: Options of the data set's reader.
         official: Honor the data set's own splits; false draws all anew.
         keep_validation: Keep the data set's own validation images; false draws them anew.

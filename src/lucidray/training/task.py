@@ -79,6 +79,8 @@ def prepare_task(
     """
     table = split_table(read_table(data, recipe.data), recipe.data)
     findings, exclusive = choose_findings(table, recipe.data.findings)
+    if not recipe.data.findings and not exclusive:
+        findings = learnable(table.split("train"), findings)
     parts: list[Part] = []
     digests: list[str | bytes] = [repr(recipe.image), *findings]
     for name in ("train", "validation"):
@@ -133,6 +135,14 @@ def choose_findings(table: ImageTable, wanted: tuple[str, ...]) -> tuple[tuple[s
         return (abnormal[-1],), False
     chosen = wanted or table.findings
     return chosen, table.exclusive and set(chosen) == set(table.findings) and len(chosen) > 1
+
+
+def learnable(train: ImageTable, findings: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the findings that training images show both present and absent; all if none is."""
+    labels = train.labels(findings)
+    good = (labels == 1).any(axis=0) & (labels == 0).any(axis=0)
+    kept = tuple(name for name, both in zip(findings, good, strict=True) if both)
+    return kept or findings
 
 
 def read_part(

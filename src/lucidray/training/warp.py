@@ -95,6 +95,34 @@ def warp(images: Tensor, matrix: Tensor, *, padding: str = "reflect") -> Tensor:
     )
 
 
+def reframe(images: Tensor, width: float, generator: torch.Generator) -> Tensor:
+    """Replace the margins of each image by another's, or by plain grey or black.
+
+    What stands at the border (collimation, arms, markers, the edge of a scan) often tells the
+    hospital, and with it the class. Here it tells nothing: half of the margins come from
+    another image of the batch, the others are one grey level, mostly black.
+
+    Args:
+        images: float ``(B, 1, H, W)`` in [0, 1].
+        width: Largest margin, as a fraction of the side; each of the four is drawn by itself.
+        generator: Source of all randomness.
+
+    Returns:
+        float ``(B, 1, H, W)``.
+    """
+    count, (height, width_px) = len(images), images.shape[-2:]
+    left, right, top, bottom = (uniform(generator, count, 0, width) for _ in range(4))
+    x = (torch.arange(width_px, device=images.device) + 0.5) / width_px
+    y = (torch.arange(height, device=images.device) + 0.5) / height
+    outside_x = (x < left[:, None]) | (x > 1 - right[:, None])
+    outside_y = (y < top[:, None]) | (y > 1 - bottom[:, None])
+    outside = (outside_y[:, :, None] | outside_x[:, None, :])[:, None]
+    order = torch.randperm(count, generator=generator, device=generator.device)
+    level = uniform(generator, count, -1, 0.6).clamp(min=0)[:, None, None, None]
+    plain = (uniform(generator, count, 0, 1) < 0.5)[:, None, None, None]
+    return torch.where(outside, torch.where(plain, level, images[order]), images)
+
+
 def random_affine(
     count: int,
     side: int,
