@@ -189,7 +189,8 @@ def draft(image: Image.Image, shape: tuple[int, int], shrink_to: int | None) -> 
     stored_as_rgb = image.info.get("adobe_transform") == 0
     mode = "YCbCr" if image.mode == "RGB" and not stored_as_rgb else None
     image.draft(mode, (shape[1] // factor, shape[0] // factor))
-    return Shrink(max(round(shape[1] / image.width), round(shape[0] / image.height)))
+    shrunk = (-(-shape[1] // factor), -(-shape[0] // factor))
+    return Shrink(factor) if image.size == shrunk else UNSHRUNK
 
 
 def grey_channel(image: Image.Image) -> Image.Image:
