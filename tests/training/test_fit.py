@@ -237,7 +237,7 @@ def test_exclusive_findings_are_learned_with_a_softmax(
 
 
 def test_bf16_trains_too(table: ImageTable, cache: Path, tmp_path: Path) -> None:
-    run = train(small(precision="bf16"), table, tmp_path / "run")
+    run = train(small(precision="bf16", clip_gradient=1.0), table, tmp_path / "run")
     assert run.facts["machine"]["precision"] == "bf16"
     assert all(value.dtype != torch.bfloat16 for value in weights(run).values())
 
@@ -248,7 +248,10 @@ def test_tables_that_cannot_be_learned_are_refused_before_anything_is_written(
     rows = table.rows.assign(Effusion=np.float32(0))
     never = ImageTable("never", table.findings, rows)
     with pytest.raises(DataError, match="Effusion is never present"):
-        train(small(), never, tmp_path / "run")
+        train(small(data__findings=list(table.findings)), never, tmp_path / "run")
+    none = ImageTable("none", table.findings, rows.assign(Pneumonia=np.float32(1)))
+    with pytest.raises(DataError, match="Pneumonia is never absent"):
+        train(small(), none, tmp_path / "run")
     with pytest.raises(UnknownNameError, match="did you mean 'Effusion'"):
         train(small(data__findings=["Efusion"]), table, tmp_path / "run")
     unknown = ImageTable(
@@ -257,6 +260,15 @@ def test_tables_that_cannot_be_learned_are_refused_before_anything_is_written(
     with pytest.raises(DataError, match="no labeled images"):
         train(small(), unknown, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_findings_that_cannot_be_learned_are_left_out_unless_asked_for(
+    table: ImageTable, cache: Path, tmp_path: Path
+) -> None:
+    rows = table.rows.assign(Effusion=np.float32(0))
+    run = train(small(), ImageTable("never", table.findings, rows), tmp_path / "run")
+    assert run.findings == ("Pneumonia",)
+    assert run.facts["data"]["findings_left_out"] == ["Effusion"]
 
 
 def test_unreadable_images_are_refused_or_skipped_as_the_recipe_says(
