@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 
 from lucidray.cli import data as data
 from lucidray.cli import demo as demo
@@ -11,18 +13,22 @@ from lucidray.cli import look_up as look_up
 from lucidray.cli import paper as paper
 from lucidray.cli import train as train
 from lucidray.cli.app import app as app
-from lucidray.cli.console import fail
-from lucidray.errors import LucidRayError
+from lucidray.cli.console import tolerate_any_name
+from lucidray.cli.mistakes import run
 
 
-def main() -> None:
-    """Run the command line; a user's mistake ends in one clear message and exit code 2."""
-    try:
-        app()
-    except LucidRayError as error:
-        fail(str(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted. What was finished is kept; --resume continues training.\n")
-        sys.exit(130)
-    except OSError as error:
-        fail(f"{error.strerror or error}: {error.filename or 'the disk'}")
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process.
+
+    Exit codes are 0, 2 for a user's mistake (told in one message on standard error) and 130 where
+    the user stopped it.
+
+    Args:
+        argv: The arguments after the program's name; None: the process's own.
+    """
+    # Before torch can load: the threads of its OpenMP (libgomp) otherwise wait for one another by
+    # spinning, which on a machine that is busy with other work slows training up to ten times.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    tolerate_any_name()
+    sys.argv[1:] = sys.argv[1:] if argv is None else argv
+    sys.exit(run(app, sys.argv[1:]))

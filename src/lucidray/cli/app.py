@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import lucidray
-from lucidray.cli.console import out
+from lucidray.cli.console import say
 
-DATA, LEARN, EXPLAIN, REPRODUCE, LOOK_UP = (
+START, DATA, LEARN, EXPLAIN, REPRODUCE, LOOK_UP = (
+    "Start here",
     "1. Data",
     "2. Train and measure",
     "3. Explain",
@@ -17,11 +19,33 @@ DATA, LEARN, EXPLAIN, REPRODUCE, LOOK_UP = (
     "Look things up",
 )
 
+_ORDER = ("demo", "data", "train", "evaluate", "explain", "paper", "list")
+
+
+class Contents(TyperGroup):
+    """Commands in the order of a table of contents, not of their import."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
+        """Return the names of the commands, in order; any that has no place comes last."""
+        places = {name: place for place, name in enumerate(_ORDER)}
+        return sorted(self.commands, key=lambda name: places.get(name, len(places)))
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, those for shell completion hidden: the last line tells of them."""
+        params = super().get_params(ctx)
+        for param in params:
+            if param.name in {"install_completion", "show_completion"}:
+                param.hidden = True  # type: ignore[attr-defined]
+        return list(params)
+
+
 app = typer.Typer(
+    cls=Contents,
     name="lucidray",
-    help=(
-        "Interpretable chest X-ray diagnosis, from training to the reading room. "
-        "For research and education; not a medical device."
+    epilog=(
+        "Every command tells more with --help, and most print JSON with --json.\n\n"
+        "Guides: docs/getting-started.md. Recipes to start from: recipes/. "
+        "Completion by the tab key: lucidray --install-completion"
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -33,7 +57,10 @@ app = typer.Typer(
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
-    """Interpretable chest X-ray diagnosis, from training to the reading room."""
+    """Interpretable chest X-ray diagnosis, from training to the reading room.
+
+    For research and education; not a medical device.
+    """
     if version:
-        out.print(lucidray.__version__)
+        say(lucidray.__version__)
         raise typer.Exit

@@ -1,37 +1,61 @@
-"""What every command shares: the console, progress bars, JSON, errors."""
+"""What every command shares: results on standard output, all else on standard error."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from lucidray.errors import ConfigError, missing_extra
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-#: Told how many of how many are done.
-Tick = Callable[[int, int], None]
+
+def say(text: str) -> None:
+    """Print a line of a result; ``[bold]…[/]`` is markup, and no line is broken."""
+    out.print(text, soft_wrap=True)
 
 
-def fail(message: str) -> NoReturn:
-    """Print one message for a user's mistake and end with exit code 2."""
-    err.print("[bold red]error:[/] ", end="")
-    err.print(message, markup=False, soft_wrap=True)
-    sys.exit(2)
+def shown(name: object) -> str:
+    """Return a path or a name in bold, safe to stand in markup."""
+    return f"[bold]{escape(str(name))}[/]"
+
+
+def print_error(message: str) -> None:
+    """Print what went wrong."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+
+
+def print_warning(message: str) -> None:
+    """Print what a reader of the result must know."""
+    err.print(f"[bold yellow]note:[/] {escape(message)}", soft_wrap=True)
+
+
+def new_table(*columns: str, title: str | None = None, numbers: bool = False) -> Table:
+    """Return an empty table without lines.
+
+    Args:
+        columns: Headings, taken literally.
+        title: What stands above.
+        numbers: Whether all columns but the first hold numbers, set to the right.
+    """
+    table = Table(title=title, title_justify="left", title_style="bold", box=None)
+    for place, heading in enumerate(columns):
+        table.add_column(Text(heading), justify="right" if numbers and place else "left")
+    return table
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Add a row whose cells are taken literally; the first stands out."""
+    table.add_row(*(Text(cell, "bold" if i == 0 else "") for i, cell in enumerate(cells)))
 
 
 def print_json(value: Any) -> None:
@@ -49,30 +73,46 @@ def _finite(value: Any) -> Any:
     return value
 
 
-@contextmanager
-def progress_bar(label: str) -> Iterator[Tick]:
-    """Show a progress bar on standard error while the block runs."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+def tolerate_any_name() -> None:
+    """Let file names be printed that are no valid text, with escapes instead of a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def needs(extra: str, what: str) -> Iterator[None]:
-    """Turn a failed import inside the block into the error that names the missing extra."""
+    """Say that packages are loading, and turn a failed import into the name of the missing extra.
+
+    Args:
+        extra: The extra that brings the packages.
+        what: What they are needed for.
+
+    Raises:
+        MissingExtraError: One is not installed.
+    """
     try:
-        yield
+        with waiting("Loading packages"):
+            yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("lucidray"):
             raise
         raise missing_extra(what, extra) from error
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show a spinner while the block runs, where somebody is looking."""
+    if not somebody_looks():
+        yield
+        return
+    with err.status(f"{what} …"):
+        yield
+
+
+def somebody_looks() -> bool:
+    """Tell whether standard error is a terminal that can redraw a line."""
+    return err.is_terminal and not err.is_dumb_terminal
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
@@ -80,6 +120,9 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
 
     Raises:
         ConfigError: An entry has no ``=``.
+
+    >>> parse_settings(["phases.0.epochs=3", "model.backbone=resnet18"])
+    {'phases.0.epochs': 3, 'model.backbone': 'resnet18'}
     """
     parsed: dict[str, Any] = {}
     for setting in settings:

@@ -8,16 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from lucidray.cli.app import DATA, app
-from lucidray.cli.console import needs, out, parse_settings, print_json, progress_bar
-from lucidray.errors import unknown_name
+from lucidray.cli.console import (
+    add_row,
+    needs,
+    new_table,
+    out,
+    parse_settings,
+    print_json,
+    say,
+    shown,
+    waiting,
+)
+from lucidray.cli.places import file_to_write, folder_to_write
+from lucidray.cli.progress import progress
+from lucidray.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
     from lucidray.datasets import ImageTable
+    from lucidray.datasets.phantom import PhantomConfig
 
-data = typer.Typer(help="Check, describe and generate data sets.", no_args_is_help=True)
+data = typer.Typer(
+    help="Look at a data set before training on it, or make one: check, info, phantom.",
+    no_args_is_help=True,
+)
 app.add_typer(data, name="data", rich_help_panel=DATA)
 
 Folder = Annotated[Path, typer.Argument(help="The data set, as its publisher lays it out.")]
@@ -51,19 +66,21 @@ def check(
     with needs("data", "checking a data set"):
         from lucidray.datasets import load_dataset
         from lucidray.datasets.audit import audit, write_audit_page
-    table = load_dataset(folder, name)
-    with progress_bar("Reading images") as tick:
-        found = audit(table, workers=workers, root=folder, progress=tick)
+    page = file_to_write(page)
+    with progress("Reading tables") as stage:
+        table = load_dataset(folder, name)
+        found = audit(table, workers=workers, root=folder, progress=stage("Reading images"))
     if page is not None:
-        write_audit_page(found, table, page)
+        with waiting("Drawing the page"):
+            write_audit_page(found, table, page)
     if as_json:
         print_json(found.to_json())
         return
     out.print(found.to_text(), markup=False)
     if page is not None:
-        out.print(f"\nThe pictures are in [bold]{page}[/].")
+        say(f"\nThe pictures are in {shown(page)}.")
     else:
-        out.print("\nSee the pictures: add --out audit.html.")
+        say("\nSee the pictures: add --out audit.html.")
 
 
 @data.command()
@@ -71,22 +88,21 @@ def info(folder: Folder, name: Name = None, as_json: Json = False) -> None:
     """Describe a data set: images, patients, splits and labels, without reading a pixel."""
     with needs("data", "reading a data set"):
         from lucidray.datasets import load_dataset
-    table = load_dataset(folder, name)
-    summary = summarize(table)
+    with waiting("Reading tables"):
+        summary = summarize(load_dataset(folder, name))
     if as_json:
         print_json(summary)
         return
-    out.print(f"[bold]{table.name}[/]: {table.terms}")
+    say(f"{shown(summary['name'])}: {summary['terms']}")
     for key in ("images", "files_here", "patients", "boxes"):
-        out.print(f"  {key.replace('_', ' '):12} {summary[key]:>9,}")
-    shown = Table("finding", "present", "absent", "unknown", box=None)
-    for row in summary["labels"]:
-        shown.add_row(
-            row["finding"], *(f"{row[key]:,}" for key in ("present", "absent", "unknown"))
-        )
-    out.print(shown)
+        say(f"  {key.replace('_', ' '):12} {summary[key]:>9,}")
     for split, count in summary["splits"].items():
-        out.print(f"  {split:12} {count:>9,}")
+        say(f"  {split:12} {count:>9,}")
+    table = new_table("finding", "present", "absent", "unknown", numbers=True)
+    for row in summary["labels"]:
+        counts = (f"{row[key]:,}" for key in ("present", "absent", "unknown"))
+        add_row(table, row["finding"], *counts)
+    out.print(table)
 
 
 def summarize(table: ImageTable) -> dict[str, Any]:
@@ -127,8 +143,11 @@ def phantom(
         str | None, typer.Option(help="Finding that a planted tag gives away.")
     ] = None,
     shortcut_strength: Annotated[
-        float, typer.Option(min=0, max=1, help="How faithfully the tag follows that finding.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="How faithfully the tag follows that finding; 1 if left out."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other setting of a phantom, KEY=VALUE; may be repeated."),
@@ -138,27 +157,38 @@ def phantom(
 ) -> None:
     """Generate radiographs of which everything is known: labels, masks, boxes, gaze."""
     with needs("data", "generating phantoms"):
-        from lucidray.config import from_mapping, merge
-        from lucidray.datasets.phantom import PhantomConfig, write_phantoms
-    chosen = parse_settings(settings or [])
-    for key in chosen:
-        if key.split(".")[0] not in (known := [field.name for field in fields(PhantomConfig)]):
-            raise unknown_name("setting of a phantom", key, known)
-    if shortcut is not None:
-        chosen |= {"shortcut": shortcut, "shortcut_strength": shortcut_strength}
-    config = from_mapping(PhantomConfig, merge({"size": size}, chosen), where="--set")
-    with progress_bar("Projecting phantoms") as tick:
+        from lucidray.datasets.phantom import write_phantoms
+    if shortcut is None and shortcut_strength is not None:
+        raise ConfigError(
+            "--shortcut-strength without --shortcut; name the finding that the tag gives away, "
+            "for example --shortcut Pneumothorax."
+        )
+    planted = {} if shortcut is None else {"shortcut": shortcut, "shortcut_strength": 1.0}
+    planted |= {} if shortcut_strength is None else {"shortcut_strength": shortcut_strength}
+    config = _config({"size": size} | planted, settings or [])
+    with progress("Projecting phantoms") as stage:
         write_phantoms(
-            folder,
+            folder_to_write(folder),
             n,
             config,
             seed=seed,
             file_format=file_format.value,
             workers=workers,
-            progress=tick,
+            progress=stage("Projecting phantoms"),
         )
     if as_json:
         print_json({"folder": str(folder), "images": n, "seed": seed})
         return
-    out.print(f"{n:,} films in [bold]{folder}[/], laid out like ChestX-ray14.")
-    out.print(f"Next: lucidray train recipes/phantom_demo.toml --data {folder} --out runs/phantoms")
+    say(f"{n:,} films in {shown(folder)}, laid out like ChestX-ray14.")
+    say(f"Next: lucidray data info {folder}")
+
+
+def _config(chosen: dict[str, Any], settings: list[str]) -> PhantomConfig:
+    from lucidray.config import from_mapping, merge
+    from lucidray.datasets.phantom import PhantomConfig
+
+    more, known = parse_settings(settings), [field.name for field in fields(PhantomConfig)]
+    for key in more:
+        if key.split(".")[0] not in known:
+            raise unknown_name("setting of a phantom", key, known)
+    return from_mapping(PhantomConfig, merge(chosen, more), where="the phantoms' settings")

@@ -8,51 +8,54 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lucidray.cli.app import app
-from lucidray.cli.console import needs, out, progress_bar
-from lucidray.cli.train import show_evaluation
+from lucidray.cli.app import START, app
+from lucidray.cli.console import needs, print_json, say, shown
+from lucidray.cli.evaluation import show_evaluation
+from lucidray.cli.places import folder_to_write
+from lucidray.cli.progress import progress
 
 if TYPE_CHECKING:
-    from lucidray.training import Run
+    from lucidray.training import Evaluation, Run
 
 #: What the demo's model learns, and how often the films show it.
 FINDINGS = {"Cardiomegaly": 0.35, "Effusion": 0.35, "Mass": 0.35, "Pneumothorax": 0.3}
 
 
-@app.command(rich_help_panel="Start here")
+@app.command(rich_help_panel=START)
 def demo(
     folder: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
     n: Annotated[int, typer.Option("--n", min=60, help="Films to generate.")] = 900,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 12,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, and nothing else.")
+    ] = False,
 ) -> None:
     """Generate films, train a small model on them, measure it, explain it, write the report."""
     started = time.monotonic()
     with needs("train", "the demo"):
-        from lucidray.cli.page import write_page
-        from lucidray.datasets import load_dataset
-        from lucidray.training import evaluate
-    films = _films(folder / "films", n)
+        from lucidray.training import cache_folder as cache_folder
+    folder_to_write(folder)
+    tell = (lambda _: None) if as_json else say
+    tell(f"[bold]1. Generate[/] {n:,} chest films with known truth.")
+    films = _films(folder / f"films_{n}", n)
+    tell(f"[bold]2. Train[/] a small ResNet to find {', '.join(FINDINGS)}.")
     run = _trained(films, folder / f"run_{n}_{epochs}", epochs)
-    out.print("[bold]3. Measure[/] it on films of other patients.")
-    with progress_bar("Predicting") as tick:
-        found = evaluate(run, load_dataset(films).split("test"), progress=tick)
-    show_evaluation(found)
-    out.print("[bold]4. Explain[/] right and wrong decisions.")
-    page = write_page(
-        found,
-        run,
-        folder / "report.html",
-        title="The whole line on generated films",
-        lede="A small network, trained for a minute or two on films of which everything is known.",
-    )
-    out.print(f"Done in {time.monotonic() - started:.0f} s. Open [bold]{page}[/] in a browser.")
-    out.print("Next: docs/getting-started.md, or lucidray data check on images of your own.")
+    tell("[bold]3. Measure[/] it on films of other patients.")
+    found = _measured(run, films)
+    if not as_json:
+        show_evaluation(found)
+    tell("[bold]4. Explain[/] right and wrong decisions.")
+    page = _page(found, run, folder / "report.html")
+    if as_json:
+        told = {"films": str(films), "run": str(run.folder), "report": str(page)}
+        print_json(told | {"evaluation": found.to_json()})
+    tell(f"Done in {time.monotonic() - started:.0f} s. Open {shown(page)} in a browser.")
+    tell("Next: docs/getting-started.md, or lucidray data check on images of your own.")
 
 
 def _films(folder: Path, n: int) -> Path:
     from lucidray.datasets.phantom import PhantomConfig, write_phantoms
 
-    out.print(f"[bold]1. Generate[/] {n:,} chest films with known truth.")
     config = PhantomConfig(
         size=256,
         abundance=0.0,
@@ -62,15 +65,14 @@ def _films(folder: Path, n: int) -> Path:
         child_share=0.0,
         test_share=0.25,
     )
-    with progress_bar("Projecting phantoms") as tick:
-        return write_phantoms(folder, n, config, workers=2, progress=tick)
+    with progress("Projecting films") as stage:
+        return write_phantoms(folder, n, config, workers=2, progress=stage("Projecting films"))
 
 
 def _trained(films: Path, folder: Path, epochs: int) -> Run:
     from lucidray.config import from_mapping
     from lucidray.training import Recipe, train
 
-    out.print(f"[bold]2. Train[/] a small ResNet to find {', '.join(FINDINGS)}.")
     recipe = from_mapping(
         Recipe,
         {
@@ -84,5 +86,30 @@ def _trained(films: Path, folder: Path, epochs: int) -> Run:
         },
         where="the demo's recipe",
     )
-    with progress_bar("Training") as tick:
-        return train(recipe, films, folder, resume=True, progress=tick)
+    with progress("Reading films") as stage:
+        reading, training = stage("Reading films"), stage("Training")
+        return train(recipe, films, folder, resume=True, reading=reading, progress=training)
+
+
+def _measured(run: Run, films: Path) -> Evaluation:
+    from lucidray.datasets import load_dataset
+    from lucidray.training import evaluate
+
+    with progress("Reading films") as stage:
+        test = load_dataset(films).split("test")
+        reading, predicting = stage("Reading films"), stage("Predicting")
+        return evaluate(run, test, reading=reading, progress=predicting)
+
+
+def _page(found: Evaluation, run: Run, path: Path) -> Path:
+    from lucidray.cli.page import write_page
+
+    with progress("Explaining") as stage:
+        return write_page(
+            found,
+            run,
+            path,
+            title="The whole line on generated films",
+            lede="A small network, trained in minutes on films of which everything is known.",
+            progress=stage("Explaining"),
+        )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from lucidray.cli.app import LOOK_UP, app
-from lucidray.cli.console import needs, out, print_json
+from lucidray.cli.console import add_row, needs, new_table, out, print_json
 from lucidray.errors import unknown_name
 from lucidray.registry import Registry
 
@@ -52,9 +51,9 @@ def list_names(
         )
         return
     for key, registry in chosen.items():
-        table = Table("name", "what it is", "source", title=key, title_justify="left", box=None)
+        table = new_table("name", "what it is", "source", title=key)
         for entry in registry.entries():
-            table.add_row(f"[bold]{entry.name}[/]", entry.summary, entry.source)
+            add_row(table, entry.name, entry.summary, entry.source)
         out.print(table)
 
 

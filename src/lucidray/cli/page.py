@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lucidray.cli.progress import Tick
 from lucidray.images.color_maps import color_table
 from lucidray.images.read import read_xray
 from lucidray.images.render import overlay, to_rgb
@@ -25,7 +26,15 @@ _THRESHOLD = 0.2
 _ATTRIBUTES = {"sex": "sex", "view_position": "view position", "source": "source"}
 
 
-def write_page(found: Evaluation, run: Run, path: Path, *, title: str = "", lede: str = "") -> Path:
+def write_page(
+    found: Evaluation,
+    run: Run,
+    path: Path,
+    *,
+    title: str = "",
+    lede: str = "",
+    progress: Tick | None = None,
+) -> Path:
     """Write the report of an evaluation, with explained images.
 
     Args:
@@ -34,6 +43,7 @@ def write_page(found: Evaluation, run: Run, path: Path, *, title: str = "", lede
         path: The HTML file.
         title: The page's heading; empty: backbone and data set.
         lede: A sentence under the heading; empty: what was judged on what.
+        progress: Called with images explained and in all.
     """
     judged = Judged(
         found.findings,
@@ -48,7 +58,7 @@ def write_page(found: Evaluation, run: Run, path: Path, *, title: str = "", lede
         title=title or f"{run.recipe.model.backbone} on {found.images.name}",
         lede=lede or _lede(found, run),
         history=_history(run),
-        panels=_panels(found, open_reader(run)),
+        panels=_panels(found, open_reader(run), progress),
         commands=(shlex.join(["lucidray", *sys.argv[1:]]),),
     )
     return write_report(evaluation_report(judged, account), path)
@@ -84,7 +94,9 @@ def _history(run: Run) -> dict[str, dict[str, list[float]]]:
     return curves
 
 
-def _panels(found: Evaluation, reader: RunReader, *, most: int = 12) -> Panels:
+def _panels(
+    found: Evaluation, reader: RunReader, progress: Tick | None, *, most: int = 12
+) -> Panels:
     """Explain typical images: for each finding in turn one that is right and one that is wrong."""
     cases = list(dict.fromkeys(_cases(found)))[:most]
     legend = Legend(color_table("inferno"), "0", "its maximum", "positive part of the map")
@@ -92,7 +104,12 @@ def _panels(found: Evaluation, reader: RunReader, *, most: int = 12) -> Panels:
         "Grad-CAM of the logit on the film's own pixels. A map shows where the model looked, "
         "not the outline of a lesion."
     )
-    return Panels(tuple(_panel(found, reader, *case) for case in cases), caption, legend)
+    panels = []
+    for number, case in enumerate(cases, start=1):
+        panels.append(_panel(found, reader, *case))
+        if progress is not None:
+            progress(number, len(cases))
+    return Panels(tuple(panels), caption, legend)
 
 
 def _cases(found: Evaluation) -> list[tuple[int, int]]:

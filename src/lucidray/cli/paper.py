@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from lucidray.cli.app import REPRODUCE, app
-from lucidray.cli.console import needs, out, print_json, progress_bar
+from lucidray.cli.console import add_row, needs, new_table, out, print_json, say, shown
+from lucidray.cli.places import folder_to_write
+from lucidray.cli.progress import progress
 
 if TYPE_CHECKING:
     from lucidray.papers import Paper, PublishedTable
 
-paper = typer.Typer(help="List, describe and run published experiments.", no_args_is_help=True)
+paper = typer.Typer(help="Published experiments, run again: list, show, run.", no_args_is_help=True)
 app.add_typer(paper, name="paper", rich_help_panel=REPRODUCE)
 
 PaperName = Annotated[str, typer.Argument(help="A name that `lucidray paper list` prints.")]
@@ -48,12 +53,23 @@ def list_papers(as_json: Json = False) -> None:
     """List the published experiments that can be run again."""
     entries = _papers().papers.entries()
     if as_json:
-        print_json([{"name": e.name, "title": e.value.title, "source": e.source} for e in entries])
+        print_json({"papers": [_summary(entry.value, entry.source) for entry in entries]})
         return
-    shown = Table("name", "question", "source", box=None)
+    table = new_table("name", "question", "source")
     for entry in entries:
-        shown.add_row(f"[bold]{entry.name}[/]", entry.value.question, entry.source)
-    out.print(shown)
+        add_row(table, entry.name, entry.value.question, entry.source)
+    out.print(table)
+    say("Next: lucidray paper show NAME")
+
+
+def _summary(found: Paper, source: str) -> dict[str, str]:
+    return {
+        "name": found.name,
+        "title": found.title,
+        "question": found.question,
+        "data_set": found.dataset,
+        "source": source,
+    }
 
 
 @paper.command()
@@ -67,23 +83,26 @@ def show(
     if as_json:
         print_json(_described(found, mode))
         return
-    out.print(f"[bold]{found.title}[/]\n{found.authors}\n\n{found.question}\n")
+    say(f"{shown(found.title)}\n{escape(found.authors)}\n")
+    out.print(found.question, markup=False)
+    say(f"\n[bold]What is done[/] ({mode.value})")
     for line in found.protocol(mode.value):
         out.print(f"- {line}", markup=False)
     for table in found.tables:
-        out.print(f"\n[bold]{table.name}[/]: {table.caption}", _printed(table))
+        say(f"\n{shown(table.name)}: {escape(table.caption)}")
+        out.print(_printed(table))
     if found.faults:
-        out.print("\n[bold]What the publication contradicts[/]")
+        say("\n[bold]What the publication contradicts[/]")
     for fault in found.faults:
         out.print(f"- {fault.what} {fault.evidence}", markup=False)
-    out.print(f"\nNext: lucidray paper run {name} --data DIR --out OUT --scale small")
+    say(f"\nNext: lucidray paper run {name} --data DIR --out OUT --scale small")
 
 
 def _printed(table: PublishedTable) -> Table:
-    shown = Table("", *table.columns, box=None)
+    printed = new_table("", *table.columns)
     for heading, numbers in table.rows.items():
-        shown.add_row(heading, *("" if number is None else f"{number:g}" for number in numbers))
-    return shown
+        add_row(printed, heading, *("" if n is None else f"{n:g}" for n in numbers))
+    return printed
 
 
 def _described(found: Paper, mode: Mode) -> dict[str, Any]:
@@ -92,12 +111,14 @@ def _described(found: Paper, mode: Mode) -> dict[str, Any]:
         "title": found.title,
         "authors": found.authors,
         "question": found.question,
+        "data_set": found.dataset,
+        "mode": mode.value,
         "protocol": list(found.protocol(mode.value)),
         "tables": {
             table.name: {"columns": list(table.columns), "rows": dict(table.rows)}
             for table in found.tables
         },
-        "faults": [{"what": fault.what, "evidence": fault.evidence} for fault in found.faults],
+        "faults": [asdict(fault) for fault in found.faults],
     }
 
 
@@ -122,18 +143,30 @@ def run(
 ) -> None:
     """Run a published experiment and print its numbers beside ours."""
     papers = _papers()
-    with progress_bar(f"{name}, {mode.value}, {scale.value}") as tick:
+    chosen = papers.papers[name]
+    with progress(f"{name}, {mode.value}, {scale.value}") as stage:
         outcome = papers.run(
-            papers.papers[name],
+            chosen,
             data,
-            folder,
+            folder_to_write(folder),
             mode=mode.value,
             scale=scale.value,
             seeds=seeds,
             weights=weights,
-            progress=lambda done, total, _what: tick(done, total),
+            progress=lambda done, total, what: stage(f"{name}: {what}")(done, total),
         )
     if as_json:
         print_json(dict(outcome.numbers))
         return
-    out.print(f"Numbers: {outcome.results}\nOpen the report: [bold]{outcome.report}[/]")
+    _show_numbers(outcome.numbers)
+    say(f"Numbers: {escape(str(outcome.results))}")
+    say(f"Open the report in a browser: {shown(outcome.report)}")
+
+
+def _show_numbers(numbers: Mapping[str, Any]) -> None:
+    for found in numbers["tables"].values():
+        say(escape(found["caption"]))
+        table = new_table(*found["columns"])
+        for row in found["rows"]:
+            add_row(table, *(str(cell) for cell in row))
+        out.print(table)

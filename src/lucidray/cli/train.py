@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from lucidray.cli.app import LEARN, app
-from lucidray.cli.console import needs, out, parse_settings, print_json, progress_bar
-from lucidray.errors import DataError, unknown_name
+from lucidray.cli.choosing import check_split, choose_images, load_images
+from lucidray.cli.console import (
+    needs,
+    parse_settings,
+    print_json,
+    say,
+    shown,
+)
+from lucidray.cli.evaluation import show_evaluation, write_predictions
+from lucidray.cli.places import file_to_write, folder_to_write
+from lucidray.cli.progress import progress
 
 if TYPE_CHECKING:
-    from lucidray.datasets import ImageTable
-    from lucidray.training import Evaluation, Run
+    from lucidray.training import Run
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DataFolder = Annotated[
     Path, typer.Option("--data", help="The data set, as its publisher lays it out.")
 ]
-SPLITS = ("train", "validation", "test")
 
 
 @app.command(rich_help_panel=LEARN)
@@ -46,13 +52,22 @@ def train(
         from lucidray.training import load_recipe
         from lucidray.training import train as fit
     chosen = load_recipe(recipe, overrides=parse_settings(settings or []))
-    with progress_bar("Training") as tick:
-        run = fit(chosen, data, folder, resume=resume, devices=devices, progress=tick)
+    folder_to_write(folder)
+    with progress("Reading tables") as stage:
+        run = fit(
+            chosen,
+            data,
+            folder,
+            resume=resume,
+            devices=devices,
+            reading=stage("Reading images"),
+            progress=stage("Training"),
+        )
     if as_json:
         print_json(describe_run(run))
         return
     show_run(run)
-    out.print(f"Next: lucidray evaluate {folder} --data {data}")
+    say("Next: " + shlex.join(["lucidray", "evaluate", str(folder), "--data", str(data)]))
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -60,6 +75,8 @@ def describe_run(run: Run) -> dict[str, Any]:
     return {
         "run": str(run.folder),
         "findings": list(run.findings),
+        "train_images": run.facts["data"]["train"],
+        "validation_images": run.facts["data"]["validation"],
         "operating_points": dict(run.operating_points),
         "seconds": run.facts.get("seconds"),
         "weights": [str(path) for path in run.weights],
@@ -69,12 +86,20 @@ def describe_run(run: Run) -> dict[str, Any]:
 def show_run(run: Run) -> None:
     """Print what a training came to."""
     seen = run.facts["data"]
-    out.print(
-        f"Trained on {seen['train']:,} images, validated on {seen['validation']:,} of other "
-        f"patients, in {run.facts['seconds'] / 60:.1f} minutes: [bold]{run.folder}[/]"
+    say(
+        f"Trained on {seen['train']:,} images, validated on {seen['validation']:,} others, in "
+        f"{_duration(run.facts['seconds'])}: {shown(run.folder)}"
     )
-    for finding, threshold in run.operating_points.items():
-        out.print(f"  {finding} counts as present from probability {threshold:.3f} on.")
+    for finding in run.findings:
+        point = run.operating_points.get(finding)
+        if point is None:
+            say(f"  {shown(finding)} has no operating point: too few validation images show it.")
+        else:
+            say(f"  {shown(finding)} counts as present from probability {point:.3f} on.")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} minutes"
 
 
 @app.command(rich_help_panel=LEARN)
@@ -102,113 +127,27 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run on images that it has not seen, at its own operating points."""
+    check_split(split)
+    page, table = file_to_write(page), file_to_write(table)
     with needs("train", "evaluating a run"):
         from lucidray.cli.page import write_page
-        from lucidray.datasets import load_dataset
         from lucidray.training import evaluate as measure
         from lucidray.training import load_run
     run = load_run(folder)
-    images = choose_images(load_dataset(data, name, **_options(run, name)), run, split)
-    with progress_bar("Predicting") as tick:
-        found = measure(run, images, n_boot=n_boot, progress=tick)
-    if table is not None:
-        write_predictions(found, table)
-    if page is not None:
-        write_page(found, run, page)
+    with progress("Reading tables") as stage:
+        images = choose_images(
+            load_images(data, name, run), run, split, stage("Telling new images from seen ones")
+        )
+        reading, predicting = stage("Reading images"), stage("Predicting")
+        found = measure(run, images, n_boot=n_boot, reading=reading, progress=predicting)
+        if table is not None:
+            write_predictions(found, table)
+        if page is not None:
+            write_page(found, run, page, progress=stage("Explaining typical images"))
     if as_json:
         print_json(found.to_json())
         return
     show_evaluation(found)
-    if page is not None:
-        out.print(f"\nThe report is in [bold]{page}[/].")
-
-
-def _options(run: Run, name: str | None) -> dict[str, Any]:
-    """Take the recipe's reader options where the data set is the recipe's own."""
-    same = name is None or name == run.recipe.data.name
-    return dict(run.recipe.data.options) if same else {}
-
-
-def choose_images(table: ImageTable, run: Run, split: str) -> ImageTable:
-    """Choose the images to measure on.
-
-    Args:
-        table: A data set.
-        run: Whose training images are left out where `split` is ``"auto"``.
-        split: ``"auto"``, ``"all"`` or a split's name. ``"auto"`` takes the test split; where
-            there is none, every image that the run was neither trained nor validated on.
-
-    Raises:
-        UnknownNameError: No such split.
-        DataError: Nothing is left.
-    """
-    if split not in ("auto", "all", *SPLITS):
-        raise unknown_name("split", split, ("auto", "all", *SPLITS))
-    if split == "auto":
-        chosen = table.split("test")
-        chosen = chosen if len(chosen.present()) else unseen(table, run)
-    else:
-        chosen = table if split == "all" else table.where((table.rows["split"] == split).to_numpy())
-    if not len(chosen.present()):
-        raise DataError(
-            f"'{table.name}' has no image for split '{split}' that the run has not seen. "
-            "Name another folder, or choose --split validation or --split all."
-        )
-    return chosen
-
-
-def unseen(table: ImageTable, run: Run) -> ImageTable:
-    """Return the images whose content the run was neither trained nor validated on."""
-    import numpy as np
-    import pandas as pd
-
-    known = set(pd.read_csv(run.folder / "split.csv")["sha256"].dropna())
-    here = table.present()
-    return here.where(np.array([_digest(path) not in known for path in here.paths()], dtype=bool))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def show_evaluation(found: Evaluation) -> None:
-    """Print every headline number with its interval."""
-    patients = len(set(found.patients))
-    out.print(f"{len(found.labels):,} images of {patients:,} patients of {found.images.name}.")
-    groups = [*found.findings, *(g for g in ("overall", "macro") if g in found.measurements)]
-    names = [n for n in _SHOWN if any(n in found.measurements.get(g, {}) for g in groups)]
-    shown = Table("", *(g for g in groups if g in found.measurements), box=None)
-    for name in names:
-        cells = [found.measurements[g].get(name) for g in groups if g in found.measurements]
-        shown.add_row(name.replace("_", " "), *(str(cell) if cell else "" for cell in cells))
-    out.print(shown if len(groups) <= 4 else _by_finding(found, names))
-    out.print("In brackets: 95 % interval, patients resampled. For research use only.")
-
-
-_SHOWN = (
-    *("auc", "average_precision", "balanced_accuracy", "accuracy"),
-    *("sensitivity", "specificity", "precision", "f1"),
-)
-
-
-def _by_finding(found: Evaluation, names: list[str]) -> Table:
-    names = [
-        name for name in names if name in ("auc", "average_precision", "sensitivity", "specificity")
-    ]
-    shown = Table("finding", *(name.replace("_", " ") for name in names), box=None)
-    for group, values in found.measurements.items():
-        shown.add_row(group, *(str(values.get(name, "")) for name in names))
-    return shown
-
-
-def write_predictions(found: Evaluation, path: Path) -> None:
-    """Write one row an image: its id, labels, logits and probabilities."""
-    import pandas as pd
-
-    columns: dict[str, Any] = {"image": found.images.rows["image"].to_numpy()}
-    for i, finding in enumerate(found.findings):
-        columns[f"{finding} label"] = found.labels[:, i]
-        columns[f"{finding} logit"] = found.predictions.logits[:, i]
-        columns[f"{finding} probability"] = found.predictions.probabilities[:, i]
-    pd.DataFrame(columns).to_csv(path, index=False)
+    for path, what in ((table, "Every probability is in"), (page, "The report is in")):
+        if path is not None:
+            say(f"{what} {shown(path)}.")

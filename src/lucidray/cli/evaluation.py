@@ -1,0 +1,70 @@
+"""An evaluation in a terminal, and its probabilities in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from lucidray.cli.console import add_row, new_table, out, print_warning, say
+
+if TYPE_CHECKING:
+    from lucidray.training import Evaluation
+
+_SHOWN = (
+    *("auc", "average_precision", "balanced_accuracy", "accuracy"),
+    *("sensitivity", "specificity", "precision", "f1"),
+)
+_FEW = ("auc", "average_precision", "sensitivity", "specificity")
+
+#: With more groups than this, findings go down and measures across.
+_MOST_COLUMNS = 4
+
+
+def show_evaluation(found: Evaluation) -> None:
+    """Print every headline number with its interval."""
+    known = found.images.rows["patient"].dropna().nunique()
+    patients = f"{known:,} patients" if known else "unknown patients"
+    say(f"{len(found.labels):,} images of {patients} of {escape(found.images.name)}.")
+    averages = [name for name in ("overall", "macro") if name in found.measurements]
+    groups = [name for name in (*found.findings, *averages) if name in found.measurements]
+    out.print(_upright(found, groups) if len(groups) <= _MOST_COLUMNS else _by_finding(found))
+    say("In brackets: 95 % interval, patients resampled. For research use only.")
+    if found.seen:
+        print_warning(
+            f"the run has learned from or been validated on {found.seen:,} of these images, so "
+            "these figures are too good."
+        )
+
+
+def _upright(found: Evaluation, groups: list[str]) -> Table:
+    table = new_table("", *groups)
+    for name in _SHOWN:
+        cells = [found.measurements[group].get(name) for group in groups]
+        if any(cells):
+            add_row(table, name.replace("_", " "), *(str(cell or "") for cell in cells))
+    return table
+
+
+def _by_finding(found: Evaluation) -> Table:
+    names = [name for name in _FEW if any(name in v for v in found.measurements.values())]
+    table = new_table("finding", *(name.replace("_", " ") for name in names))
+    for group, values in found.measurements.items():
+        add_row(table, group, *(str(values.get(name, "")) for name in names))
+    return table
+
+
+def write_predictions(found: Evaluation, path: Path) -> None:
+    """Write one row an image: its id, labels, logits and probabilities."""
+    import pandas as pd
+
+    from lucidray.training.weights import write_text
+
+    columns: dict[str, Any] = {"image": found.images.rows["image"].to_numpy()}
+    for i, finding in enumerate(found.findings):
+        columns[f"{finding} label"] = found.labels[:, i]
+        columns[f"{finding} logit"] = found.predictions.logits[:, i]
+        columns[f"{finding} probability"] = found.predictions.probabilities[:, i]
+    write_text(path, pd.DataFrame(columns).to_csv(index=False))
