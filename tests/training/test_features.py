@@ -65,8 +65,11 @@ def test_ten_epochs_cost_one_pass(
     table: ImageTable, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = count_images(monkeypatch)
-    train(small(**frozen("classifier_only", phases__0__epochs=10)), table, tmp_path / "run")
+    told: list[tuple[int, int]] = []
+    recipe = small(**frozen("classifier_only", phases__0__epochs=10))
+    train(recipe, table, tmp_path / "run", reading=lambda *done: told.append(done))
     assert sum(seen) == 20 + 12
+    assert {(20, 20), (12, 12)} <= set(told)
 
 
 def test_augmentation_and_mixup_forbid_caching(

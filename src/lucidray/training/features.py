@@ -13,10 +13,8 @@ from torch import Tensor
 from lucidray.models.classifier import Classifier
 from lucidray.training.averaging import moving_names
 from lucidray.training.inputs import Examples, to_unit
+from lucidray.training.pixels import Progress
 from lucidray.training.weights import fingerprint
-
-#: ``progress(done, total)`` in images.
-Progress = Callable[[int, int], None]
 
 
 class Features:

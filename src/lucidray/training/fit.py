@@ -69,7 +69,7 @@ def train(
         save_every_s: Seconds after which a state is kept within an epoch.
         progress: Called with training steps done and in all.
         reading: Called before that with images decoded and in all, first of the training split,
-            then of the validation split.
+            then of the validation split; and again where they are sent through a frozen beginning.
 
     Returns:
         The finished run.
@@ -90,7 +90,8 @@ def train(
         return load_run(folder)
     machine = replace(machine, **begun["machine"])
     with _status(folder), torch.random.fork_rng():
-        job = Job(recipe, task, machine, folder, save_every_s, _Steps(recipe, task, progress))
+        steps = _Steps(recipe, task, progress)
+        job = Job(recipe, task, machine, folder, save_every_s, steps, reading)
         _write_split(folder / "split.csv", task)
         members = _train_members(job)
         _conclude(job, begun, members, started)

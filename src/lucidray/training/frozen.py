@@ -50,6 +50,7 @@ def frozen_once(job: Job, model: Classifier, number: int) -> Prepared:
                 device=job.machine.device,
                 context=job.machine.autocast,
                 batch_size=recipe.phases[number].batch_size,
+                progress=job.reading,
             ),
         )
         for name, part in zip(("train", "validation"), examples, strict=True)

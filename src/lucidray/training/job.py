@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lucidray.training.machine import Machine
+from lucidray.training.pixels import Progress
 from lucidray.training.recipe import Recipe
 from lucidray.training.setting import ignore
 from lucidray.training.task import Task
@@ -26,6 +27,7 @@ class Job:
         folder: The run folder.
         save_every_s: Seconds after which a state is kept within an epoch.
         step_done: Takes the number of steps of a member and phase as they are done.
+        reading: Called with images sent through a frozen beginning and in all.
     """
 
     recipe: Recipe
@@ -34,6 +36,7 @@ class Job:
     folder: Path
     save_every_s: float = 300.0
     step_done: Callable[[int, int, int], None] = ignore
+    reading: Progress | None = None
 
     def place(self, seed: int) -> Path:
         """Return the folder of a member's checkpoints."""

@@ -63,6 +63,7 @@ def predict(
     cache: str | Path | None = None,
     batch_size: int = 32,
     progress: Progress | None = None,
+    reading: Progress | None = None,
 ) -> Predictions:
     """Predict images with every member of a run.
 
@@ -74,6 +75,7 @@ def predict(
         cache: Folder of decoded pixels; None: the user's cache folder.
         batch_size: Images at a time.
         progress: Called with images done and in all, over all members.
+        reading: Called, before that, with images decoded and in all.
 
     Returns:
         Logits and probabilities in the order of `images`.
@@ -86,7 +88,7 @@ def predict(
     if not paths:
         raise DataError("there are no images to predict; name at least one file.")
     folder = cache_folder() if cache is None else Path(cache)
-    pixels = CachedPixels(paths, run.recipe.image, folder)
+    pixels = CachedPixels(paths, run.recipe.image, folder, reading)
     pixels.check()
     return predict_pixels(run, pixels, batch_size=batch_size, progress=progress)
 
