@@ -77,6 +77,22 @@ def test_int8(fp32: Path, films: list[XRay], labels: Float32, tmp_path: Path, en
 
 
 @pytest.mark.usefixtures("tolerant")
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_fp16(fp32: Path, films: list[XRay], labels: Float32, tmp_path: Path, engine: str) -> None:
+    pytest.importorskip(engine)
+    path = tmp_path / "fp16.lucid"
+    loss = lower_precision(fp32, path, "fp16", films, labels)
+    sizes = [len(archive.read(each).members["model.onnx"]) for each in (fp32, path)]
+    assert sizes[1] < 0.6 * sizes[0]
+    change = differ(load_bundle(fp32, threads=1), load_bundle(path, threads=1), films)
+    assert change == pytest.approx(loss.largest_change)
+    assert 0 < change < 2e-3
+    found = verify(path, engine=engine, threads=1)
+    assert found.passed
+    assert found.tolerance == (1e-5, 1e-4)
+
+
+@pytest.mark.usefixtures("tolerant")
 def test_bf16(fp32: Path, films: list[XRay], labels: Float32, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     loss = lower_precision(fp32, tmp_path / "bf16.lucid", "bf16", films, labels)

@@ -8,6 +8,7 @@ and no time is stored, so the same contents give the same file.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import struct
@@ -15,7 +16,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lucidray.errors import BundleError
 
@@ -28,6 +29,7 @@ _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _NEW_YEAR_1980 = (0, 0x21)
 _LARGEST = 2**32 - 1
+_LARGEST_MANIFEST = 2**20
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,12 @@ def read(path: Path) -> Archive:
         BundleError: There is no such file, it is no bundle, or a byte was changed.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            return _read(file, path.name)
     except FileNotFoundError as error:
         raise BundleError(f"no such bundle: {path}. Check the path.") from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
-    return unpack(data, path.name)
 
 
 def unpack(data: bytes, name: str) -> Archive:
@@ -106,21 +108,22 @@ def unpack(data: bytes, name: str) -> Archive:
     Raises:
         BundleError: They are no bundle, or a byte was changed.
     """
-    manifest = _first_member(data, name)
-    entries = _entries(manifest, name)
-    pieces = _skeleton([_entry(MANIFEST, manifest), *entries])
+    return _read(io.BytesIO(data), name)
+
+
+def _read(file: BinaryIO, name: str) -> Archive:
+    """Read piece by piece, so that no member is held twice."""
+    head, manifest = _first_member(file, name)
+    entries, pieces = _entries(manifest, name)
+    intact = head == pieces[0]
     members: dict[str, bytes] = {}
-    place = len(pieces[0]) + len(manifest)
-    intact = data.startswith(pieces[0])
     for piece, entry in zip(pieces[1:], entries, strict=False):
-        start = place + len(piece)
-        content = data[start : start + entry["bytes"]]
+        intact &= file.read(len(piece)) == piece
+        content = file.read(entry["bytes"])
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise _changed(name, entry["name"])
-        intact &= data[place:start] == piece
         members[entry["name"]] = content
-        place = start + entry["bytes"]
-    if not intact or data[place:] != pieces[-1]:
+    if not intact or file.read() != pieces[-1]:
         raise _changed(name, "its table of contents")
     return Archive(_digest(entries), members)
 
@@ -132,25 +135,28 @@ def _changed(name: str, part: str) -> BundleError:
     )
 
 
-def _first_member(data: bytes, name: str) -> bytes:
-    start = _LOCAL.size + len(MANIFEST)
-    if len(data) < start or data[_LOCAL.size : start] != MANIFEST.encode():
+def _first_member(file: BinaryIO, name: str) -> tuple[bytes, bytes]:
+    head = file.read(_LOCAL.size + len(MANIFEST))
+    if head[_LOCAL.size :] != MANIFEST.encode():
         raise BundleError(
             f"{name} is no bundle: it does not begin with a manifest. Name a .lucid file that "
             "`lucidray bundle export` wrote."
         )
-    size = _LOCAL.unpack_from(data)[7]
-    return data[start : start + size]
+    size = _LOCAL.unpack_from(head)[7]
+    if size > _LARGEST_MANIFEST:
+        raise _changed(name, "the manifest itself")
+    return head, file.read(size)
 
 
-def _entries(manifest: bytes, name: str) -> list[dict[str, Any]]:
+def _entries(manifest: bytes, name: str) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """Return what the manifest lists, and all that the file has to hold beside it."""
     try:
         values = json.loads(manifest)
-        version, entries = int(values["version"]), values["members"]
-        if version <= FORMAT_VERSION and _manifest(entries) != manifest:
-            raise _changed(name, "the manifest itself")
-    except BundleError:
-        raise
+        version = int(values["version"])
+        if version <= FORMAT_VERSION:
+            entries: list[dict[str, Any]] = values["members"]
+            pieces = _skeleton([_entry(MANIFEST, manifest), *entries])
+            same = _manifest(entries) == manifest
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise _changed(name, "the manifest itself") from error
     if version > FORMAT_VERSION:
@@ -158,8 +164,9 @@ def _entries(manifest: bytes, name: str) -> list[dict[str, Any]]:
             f"{name} is written in format {version}, this LucidRay knows {FORMAT_VERSION}. "
             "Update it with: pip install -U lucidray"
         )
-    checked: list[dict[str, Any]] = entries
-    return checked
+    if not same:
+        raise _changed(name, "the manifest itself")
+    return entries, pieces
 
 
 def _entry(name: str, content: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ LENIENT = ConfigDict(extra="ignore")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
-Precision = Literal["fp32", "int8", "bf16"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 
 @dataclass(frozen=True)

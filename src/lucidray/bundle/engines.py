@@ -107,6 +107,8 @@ class OnnxRuntime:
             )
         except Exception as error:  # ONNX Runtime's errors share no narrower class
             raise BundleError(f"ONNX Runtime cannot load the graph: {error}") from error
+        # It would keep the graph's bytes for other providers to start anew with; there are none.
+        self._session._model_bytes = None
         self.version = f"onnxruntime {onnxruntime.__version__}"
 
     def run(self, images: Float32) -> Outputs:

@@ -17,7 +17,7 @@ from lucidray.bundle.card import PrecisionLoss, to_json
 from lucidray.bundle.card_version import parse_card
 from lucidray.bundle.engines import make_engine
 from lucidray.bundle.library import SUFFIX, find_bundle
-from lucidray.bundle.reference import LOW_PRECISION, Reference, from_bytes, to_bytes
+from lucidray.bundle.reference import EXACT, LOW_PRECISION, Reference, from_bytes, to_bytes
 from lucidray.bundle.runtime import CARD, MODEL, REFERENCE, Bundle, Image
 from lucidray.errors import ExportError, MetricError, ShapeError, unknown_name
 from lucidray.export.quiet import quietly
@@ -26,16 +26,19 @@ from lucidray.records import Float32, XRay
 
 Progress = Callable[[int, int], None]
 
+PRECISIONS = ("fp16", "bf16", "int8")
 #: How far the AUC of any finding may fall.
 LARGEST_FALL = 0.002
 #: What is quantized: the layers that take the time. Others lose accuracy or crash OpenVINO.
 QUANTIZED = ("Conv", "Gemm")
+#: Weights of fewer values are not worth it.
+SMALLEST_HALVED = 256
 
 
 def lower_precision(
     bundle: str | Path,
     out: str | Path,
-    precision: Literal["int8", "bf16"],
+    precision: Literal["fp16", "bf16", "int8"],
     images: Sequence[Image],
     labels: Float32,
     *,
@@ -47,10 +50,11 @@ def lower_precision(
     Args:
         bundle: An fp32 bundle.
         out: The new file; its suffix is ``.lucid``.
-        precision: ``"int8"``: weights and activations of convolutions and dense layers are
-            rounded to 8 bits, over ranges seen on the first images; any engine gains. ``"bf16"``:
-            a hint that OpenVINO follows; the graph stays as it is, and ONNX Runtime reads it in
-            fp32.
+        precision: ``"fp16"``: weights are stored in half precision and computed with in fp32, for
+            half the file. ``"bf16"``: a hint that OpenVINO follows; the graph stays as it is, and
+            ONNX Runtime reads it in fp32. ``"int8"``: weights and activations of convolutions and
+            dense layers are rounded to 8 bits, over ranges seen on the first images; a quarter of
+            the file, and any engine gains.
         images: Labeled radiographs, as `Bundle.read` takes them; not those it was trained on.
         labels: ``(N, F)``: 1, 0 or nan.
         calibration_images: So many of the images set the ranges of int8.
@@ -65,8 +69,8 @@ def lower_precision(
         MissingExtraError: ``"bf16"`` needs OpenVINO.
         ShapeError: Labels do not fit images and findings.
     """
-    if precision not in ("int8", "bf16"):
-        raise unknown_name("precision", precision, ("int8", "bf16"))
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
     path, name = find_bundle(bundle), Path(out)
     if name.suffix != SUFFIX:
         raise ExportError(f"the file is '{name.name}'; a bundle's name ends in {SUFFIX}.")
@@ -78,14 +82,46 @@ def lower_precision(
     if precision == "int8":
         ranges = [_grey(image) for image in images[:calibration_images]]
         members[MODEL] = quantize(members[MODEL], ranges)
+    elif precision == "fp16":
+        members[MODEL] = halve(members[MODEL])
     members[CARD] = to_json(replace(before.card, name=name.stem, precision=precision)).encode()
-    after = _load(name.stem, members, "onnxruntime" if precision == "int8" else "openvino")
+    after = _load(name.stem, members, "openvino" if precision == "bf16" else "onnxruntime")
     loss = measure_loss(before, after, images, labels, progress=progress)
     check_loss(loss)
     members[CARD] = to_json(replace(after.card, precision_loss=loss)).encode()
-    members[REFERENCE] = _reference(members)
+    members[REFERENCE] = _reference(members, EXACT if precision == "fp16" else LOW_PRECISION)
     archive.write(name, members)
     return loss
+
+
+def halve(model: bytes) -> bytes:
+    """Store the large weights of a graph in half precision, to be widened when it is loaded.
+
+    Args:
+        model: An fp32 ONNX graph.
+
+    Returns:
+        The graph; weights beyond the range of half precision stay as they are.
+    """
+    graph = onnx.load_from_string(model)
+    kept, casts = [], []
+    for constant in graph.graph.initializer:
+        values = onnx.numpy_helper.to_array(constant)
+        wide = values.dtype == np.float32 and values.size >= SMALLEST_HALVED
+        if not wide or np.abs(values).max() > np.finfo(np.float16).max:
+            kept.append(constant)
+            continue
+        name = f"{constant.name}_half"
+        kept.append(onnx.numpy_helper.from_array(values.astype(np.float16), name))
+        to = onnx.TensorProto.FLOAT
+        casts.append(onnx.helper.make_node("Cast", [name], [constant.name], f"widen_{name}", to=to))
+    nodes = [*casts, *graph.graph.node]
+    graph.graph.ClearField("initializer")
+    graph.graph.ClearField("node")
+    graph.graph.initializer.extend(kept)
+    graph.graph.node.extend(nodes)
+    data: bytes = graph.SerializeToString(deterministic=True)
+    return data
 
 
 def quantize(model: bytes, images: Sequence[Float32]) -> bytes:
@@ -195,12 +231,12 @@ def _load(name: str, members: Mapping[str, bytes], engine: str) -> Bundle:
     return Bundle(name, archive.Archive("", members), running)
 
 
-def _reference(members: Mapping[str, bytes]) -> bytes:
+def _reference(members: Mapping[str, bytes], tolerance: tuple[float, float]) -> bytes:
     """Write the reference anew: what ONNX Runtime gives for this graph."""
     old = from_bytes(members[REFERENCE])
     engine = make_engine("onnxruntime", members[MODEL], {})
     expected = tuple(engine.run(_grey(image)) for image in old.images)
-    return to_bytes(Reference(old.images, expected, LOW_PRECISION))
+    return to_bytes(Reference(old.images, expected, tolerance))
 
 
 def _grey(image: Image) -> Float32:
