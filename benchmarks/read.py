@@ -63,7 +63,7 @@ READ = """
 import sys
 import numpy as np
 from lucidray.bundle import load_bundle
-bundle = load_bundle(sys.argv[1])
+bundle = load_bundle(sys.argv[1], threads=int(sys.argv[4]))
 reading = bundle.read(np.zeros((1024, 1024), np.float32))
 assert reading.maps.shape[0] == 14
 """
@@ -71,6 +71,7 @@ FORWARD = """
 import sys
 import numpy as np, timm, torch
 from safetensors.torch import load_file
+torch.set_num_threads(int(sys.argv[4]))
 model = timm.create_model(sys.argv[3], num_classes=14)
 model.load_state_dict(load_file(sys.argv[2]))
 x = torch.zeros(1, 3, 224, 224)
@@ -271,6 +272,7 @@ def cold(model: Classifier, folder: Path, options: argparse.Namespace) -> bool:
         for name in names:
             code, path = codes[name]
             command = [sys.executable, "-c", code, str(path), str(weights), architecture]
+            command.append(str(options.threads))
             found[name].append(child(command, environment))
     print(f"{'cold start':28}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}")
     medians = {}

@@ -77,14 +77,14 @@ def changed(card: Card, *place: str | int, value: Any) -> str:
 def test_an_unknown_field_is_refused_today_and_left_out_of_a_newer_card(
     place: tuple[str | int, ...],
 ) -> None:
-    with pytest.raises(BundleError, match="unknown field .*mood"):
+    with pytest.raises(BundleError, match=r"unknown field .*mood"):
         from_json(changed(FULL, *place, value=1))
     newer = replace(FULL, version=2)
     assert from_json(changed(newer, *place, value=1)) == newer
 
 
 def test_a_card_that_needs_a_newer_reader_says_so() -> None:
-    with pytest.raises(BundleError, match="reader of version 9.*pip install -U"):
+    with pytest.raises(BundleError, match=r"reader of version 9.*pip install -U"):
         from_json(to_json(replace(FULL, version=9, minimum_reader=9)))
 
 

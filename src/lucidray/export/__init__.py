@@ -1,0 +1,24 @@
+"""From torch to a bundle: the graph, its parity with torch, calibration, lower precision.
+
+Needs the extra ``train``. `export_run` writes a finished run, `export_bundle` any classifiers,
+`import_xrv` and `import_timm` what others have published, `lower_precision` a smaller or faster
+copy of a bundle.
+"""
+
+from lucidray.export.from_run import About, TrainedRun, card_of, export_run, performance_of
+from lucidray.export.peers import import_timm, import_xrv
+from lucidray.export.precision import lower_precision
+from lucidray.export.write import export_bundle, weights_digest
+
+__all__ = [
+    "About",
+    "TrainedRun",
+    "card_of",
+    "export_bundle",
+    "export_run",
+    "import_timm",
+    "import_xrv",
+    "lower_precision",
+    "performance_of",
+    "weights_digest",
+]
