@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from lucidray.config import STRICT, from_mapping, load_toml, merge, to_mapping
 from lucidray.errors import ConfigError, LucidRayError
@@ -20,6 +21,10 @@ class Inner:
     rate: float = 0.1
     kind: Literal["a", "b"] = "a"
 
+    def __post_init__(self) -> None:
+        if self.rate < 0:
+            raise ConfigError(f"rate is {self.rate:g}; expected 0 or more.")
+
 
 @dataclass(frozen=True)
 class Outer:
@@ -27,6 +32,11 @@ class Outer:
     name: str
     inner: Inner = field(default_factory=Inner)
     many: tuple[Inner, ...] = ()
+    pair: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+
+    def __post_init__(self) -> None:
+        if self.name == self.inner.kind:
+            raise ConfigError("name and kind must differ.")
 
 
 def test_values_arrive_with_their_types() -> None:
@@ -45,6 +55,10 @@ def test_values_arrive_with_their_types() -> None:
         ({"inner": {}}, "'name' is missing"),
         ({"name": "x", "inner": {"rate": "fast"}}, "'inner.rate' is 'fast'"),
         ({"name": "x", "inner": {"kind": "c"}}, "'inner.kind' is 'c'"),
+        ({"name": "x", "inner": {"rate": -1}}, r"^recipe.toml: in \[inner\] rate is -1"),
+        ({"name": "a"}, r"^recipe.toml: name and kind must differ\.$"),
+        ({"name": "x", "pair": 3}, "'pair' is 3: input should be a list"),
+        ({"name": "x", "pair": []}, "list should have at least 1 item"),
     ],
 )
 def test_mistakes_are_named(values: dict[str, object], says: str) -> None:

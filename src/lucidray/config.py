@@ -93,11 +93,14 @@ def _step(place: Any, key: str, dotted: str, value: Any = None) -> Any:
     """Go one key deeper; where a value is given, put it there."""
     if isinstance(place, list):
         if not key.isdigit() or int(key) >= len(place):
-            raise ConfigError(f"cannot set '{dotted}': '{key}' is no place in {len(place)} entries")
+            raise ConfigError(
+                f"cannot set '{dotted}': '{key}' is none of its {len(place)} entries, which are "
+                "numbered from 0."
+            )
         place[int(key)] = place[int(key)] if value is None else value
         return place[int(key)]
     if not isinstance(place, dict):
-        raise ConfigError(f"cannot set '{dotted}': what holds '{key}' is a single value")
+        raise ConfigError(f"cannot set '{dotted}': what holds '{key}' is a single value.")
     if value is None:
         return place.setdefault(key, {})
     place[key] = value
@@ -118,12 +121,21 @@ def _explain(cls: type[Any], error: ValidationError, where: str) -> str:
         return f"{where}: {unknown_name('key', path[-1], _keys(cls, path[:-1]))}"
     if first["type"].startswith("missing"):
         return f"{where}: '{key}' is missing. Add it, or start from a file in recipes/."
+    if isinstance(first["input"], Mapping) and first["type"] == "value_error":
+        return f"{where}: {_inside(key)}{_plain(first['msg'])}"
     return f"{where}: '{key}' is {first['input']!r}: {_plain(first['msg'])}"
 
 
+def _inside(key: str) -> str:
+    """Say in which table, as TOML writes it; nothing at the top."""
+    return f"in [{key}] " if key else ""
+
+
 def _plain(message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:] + ("" if message.endswith(".") else ".")
+    message = message.removeprefix("Value error, ").removesuffix(" after validation, not 0")
+    message = message[:1].lower() + message[1:]
+    message = message.replace("tuple should", "list should").replace("valid tuple", "list")
+    return message + ("" if message.endswith(".") else ".")
 
 
 def _keys(cls: type[Any], path: list[str]) -> list[str]:

@@ -28,13 +28,23 @@ def load_images(folder: Path, name: str | None, run: Run) -> ImageTable:
         folder: The data set.
         name: Its registered name; None: recognized.
         run: A finished run.
+
+    Raises:
+        DataError: The data set does not label what the run judges.
     """
     from lucidray.datasets import load_dataset
     from lucidray.datasets.catalog import recognized
 
     names = [name] if name else recognized(folder) if folder.exists() else []
     same = names == [run.facts["data"]["name"]]
-    return load_dataset(folder, name, **dict(run.recipe.data.options) if same else {})
+    table = load_dataset(folder, name, **dict(run.recipe.data.options) if same else {})
+    lacking = [finding for finding in run.findings if finding not in table.findings]
+    if lacking:
+        raise DataError(
+            f"the run judges {', '.join(lacking)}, which '{table.name}' does not label; it labels: "
+            f"{', '.join(table.findings)}. Name a data set that labels what the run judges."
+        )
+    return table
 
 
 def check_split(split: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,11 @@ err = Console(stderr=True, highlight=False)
 def say(text: str) -> None:
     """Print a line of a result; ``[bold]…[/]`` is markup, and no line is broken."""
     out.print(text, soft_wrap=True)
+
+
+def say_next(*words: object) -> None:
+    """Print the command that one may want to run next, ready to be copied."""
+    say("Next: " + escape(shlex.join(["lucidray", *map(str, words)])))
 
 
 def shown(name: object) -> str:

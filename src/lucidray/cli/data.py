@@ -18,10 +18,11 @@ from lucidray.cli.console import (
     parse_settings,
     print_json,
     say,
+    say_next,
     shown,
     waiting,
 )
-from lucidray.cli.places import file_to_write, folder_to_write
+from lucidray.cli.places import file_to_write, folder_to_write, must_exist
 from lucidray.cli.progress import progress
 from lucidray.errors import ConfigError, unknown_name
 
@@ -63,10 +64,11 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Audit a data set: damaged files, copies, leaking patients, confounded labels, odd images."""
+    must_exist(folder, "data folder", "Name the folder that holds the data set.")
+    page = file_to_write(page)
     with needs("data", "checking a data set"):
         from lucidray.datasets import load_dataset
         from lucidray.datasets.audit import audit, write_audit_page
-    page = file_to_write(page)
     with progress("Reading tables") as stage:
         table = load_dataset(folder, name)
         found = audit(table, workers=workers, root=folder, progress=stage("Reading images"))
@@ -86,6 +88,7 @@ def check(
 @data.command()
 def info(folder: Folder, name: Name = None, as_json: Json = False) -> None:
     """Describe a data set: images, patients, splits and labels, without reading a pixel."""
+    must_exist(folder, "data folder", "Name the folder that holds the data set.")
     with needs("data", "reading a data set"):
         from lucidray.datasets import load_dataset
     with waiting("Reading tables"):
@@ -180,7 +183,7 @@ def phantom(
         print_json({"folder": str(folder), "images": n, "seed": seed})
         return
     say(f"{n:,} films in {shown(folder)}, laid out like ChestX-ray14.")
-    say(f"Next: lucidray data info {folder}")
+    say_next("data", "info", folder)
 
 
 def _config(chosen: dict[str, Any], settings: list[str]) -> PhantomConfig:

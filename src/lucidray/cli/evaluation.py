@@ -11,6 +11,7 @@ from rich.table import Table
 from lucidray.cli.console import add_row, new_table, out, print_warning, say
 
 if TYPE_CHECKING:
+    from lucidray.records import Float32
     from lucidray.training import Evaluation
 
 _SHOWN = (
@@ -32,11 +33,21 @@ def show_evaluation(found: Evaluation) -> None:
     groups = [name for name in (*found.findings, *averages) if name in found.measurements]
     out.print(_upright(found, groups) if len(groups) <= _MOST_COLUMNS else _by_finding(found))
     say("In brackets: 95 % interval, patients resampled. For research use only.")
+    constant = [name for i, name in enumerate(found.findings) if _is_constant(found.labels[:, i])]
+    if constant:
+        print_warning(
+            f"{', '.join(constant)}: all labels are alike here, so nan stands where a figure needs "
+            "films with and without it."
+        )
     if found.seen:
         print_warning(
             f"the run has learned from or been validated on {found.seen:,} of these images, so "
             "these figures are too good."
         )
+
+
+def _is_constant(labels: Float32) -> bool:
+    return len(set(labels[labels == labels].tolist())) < 2
 
 
 def _upright(found: Evaluation, groups: list[str]) -> Table:

@@ -20,7 +20,7 @@ from lucidray.cli.console import (
     shown,
 )
 from lucidray.cli.films import films, own_names
-from lucidray.cli.places import folder_to_write
+from lucidray.cli.places import folder_to_write, must_exist
 from lucidray.cli.progress import progress
 from lucidray.errors import ImageError
 
@@ -56,10 +56,11 @@ def explain(
 
     A film that cannot be read is named at the end and does not keep the others from being read.
     """
+    must_exist(run, "run folder", "Name a folder that `lucidray train` wrote.")
     paths = films(images)
+    folder_to_write(folder)
     with needs("train", "explaining with a run"):
         from lucidray.cli.explaining import open_explainer
-    folder_to_write(folder)
     with progress("Opening the run") as stage:
         explainer = open_explainer(
             run, findings or (), method, folder, color_map=color_map, threshold=threshold
@@ -96,6 +97,8 @@ def _show(told: list[dict[str, Any]], folder: Path) -> None:
             row = (Path(line["path"]).name, name, f"{said['probability']:.3f}")
             seen = status.get(name, "not asked for").replace("_", " ")
             add_row(table, *row, _VERDICTS[said["positive"]], seen)
+        for name in status.keys() - line["findings"].keys():
+            add_row(table, row[0], name, "", "", status[name].replace("_", " "))
     out.print(table)
     if len(told) > _MOST_ROWS:
         print_warning(

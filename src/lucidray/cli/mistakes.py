@@ -19,6 +19,7 @@ _Usage: Any = typer.BadParameter.__bases__[0]
 MISTAKE, STOPPED = 2, 130
 
 _DISK = {
+    errno.ENOENT: "missing. Restore it from a copy, or run again what makes it",
     errno.ENOSPC: "the disk is full. Free some room, then run the same command again",
     errno.EDQUOT: "the disk quota is used up. Free some room, then run the same command again",
     errno.EACCES: "no permission. Name another place, or change its permissions",

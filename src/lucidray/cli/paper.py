@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lucidray.cli.app import REPRODUCE, app
 from lucidray.cli.console import add_row, needs, new_table, out, print_json, say, shown
-from lucidray.cli.places import folder_to_write
+from lucidray.cli.places import folder_to_write, must_exist
 from lucidray.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -142,13 +142,15 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a published experiment and print its numbers beside ours."""
+    must_exist(data, "data folder", "Name the folder that holds the data set.")
+    folder_to_write(folder)
     papers = _papers()
     chosen = papers.papers[name]
     with progress(f"{name}, {mode.value}, {scale.value}") as stage:
         outcome = papers.run(
             chosen,
             data,
-            folder_to_write(folder),
+            folder,
             mode=mode.value,
             scale=scale.value,
             seeds=seeds,

@@ -8,6 +8,21 @@ from pathlib import Path
 from lucidray.errors import ConfigError
 
 
+def must_exist(path: Path, what: str, remedy: str) -> None:
+    """Refuse a place that is missing, before anything slow begins.
+
+    Args:
+        path: What the user named.
+        what: What it should be.
+        remedy: What to do.
+
+    Raises:
+        ConfigError: Nothing is there.
+    """
+    if not path.exists():
+        raise ConfigError(f"no such {what}: {path}. {remedy}")
+
+
 def file_to_write(path: Path | None) -> Path | None:
     """Return a file's path if it can be written, and make its folder.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +14,11 @@ from lucidray.cli.console import (
     parse_settings,
     print_json,
     say,
+    say_next,
     shown,
 )
 from lucidray.cli.evaluation import show_evaluation, write_predictions
-from lucidray.cli.places import file_to_write, folder_to_write
+from lucidray.cli.places import file_to_write, folder_to_write, must_exist
 from lucidray.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a recipe on a data set and leave a run folder."""
+    must_exist(recipe, "recipe", "Start from a file in recipes/.")
+    must_exist(data, "data folder", "Name the folder that holds the data set.")
+    folder_to_write(folder)
     with needs("train", "training"):
         from lucidray.training import load_recipe
         from lucidray.training import train as fit
     chosen = load_recipe(recipe, overrides=parse_settings(settings or []))
-    folder_to_write(folder)
     with progress("Reading tables") as stage:
         run = fit(
             chosen,
@@ -67,7 +69,7 @@ def train(
         print_json(describe_run(run))
         return
     show_run(run)
-    say("Next: " + shlex.join(["lucidray", "evaluate", str(folder), "--data", str(data)]))
+    say_next("evaluate", folder, "--data", data)
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -128,6 +130,8 @@ def evaluate(
 ) -> None:
     """Measure a run on images that it has not seen, at its own operating points."""
     check_split(split)
+    must_exist(folder, "run folder", "Name a folder that `lucidray train` wrote.")
+    must_exist(data, "data folder", "Name the folder that holds the data set.")
     page, table = file_to_write(page), file_to_write(table)
     with needs("train", "evaluating a run"):
         from lucidray.cli.page import write_page

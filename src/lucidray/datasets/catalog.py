@@ -101,12 +101,17 @@ def _checked(root: Path) -> Path:
 
 
 def _not_one(root: Path, found: list[str]) -> DataError:
+    if root.is_file():
+        return DataError(
+            f"{root} is a file, and no table of images. Name the folder that holds the data set, or "
+            "a .csv or .parquet file with the column 'path'."
+        )
     if found:
         return DataError(
             f"{root} looks like several data sets: {', '.join(found)}. Say which one it is by name."
         )
     expected = "\n".join(f"  {entry.name}: {entry.facts['layout']}" for entry in datasets.entries())
-    inside = sorted(item.name for item in root.iterdir())[:8] if root.is_dir() else [root.name]
+    inside = sorted(item.name for item in root.iterdir())[:8]
     return DataError(
         f"no known data set in {root}, which holds {', '.join(inside)}. Expected one of:\n"
         f"{expected}\nName the data set, or point to the folder that holds these files."

@@ -29,7 +29,9 @@ from lucidray.training.recipe import OperatingPoint, Recipe
 from lucidray.training.run import (
     Run,
     begin,
+    check_free,
     load_run,
+    new_model,
     plain,
     read_status,
     write_json,
@@ -77,10 +79,15 @@ def train(
     Raises:
         RunError: `out` is in the way, or belongs to another recipe or other data.
         DataError: The data cannot be learned from as the recipe wants it.
+        UnknownNameError: There is no such backbone, finding or data set.
+        WeightsError: The weights to start from cannot be had.
         KeyboardInterrupt: The user stopped it; ``resume`` goes on.
     """
     folder, started = Path(out), time.monotonic()
     keep_memory()
+    if not (resume and (folder / "run.json").is_file()):
+        check_free(folder)
+        _check_network(recipe)
     cached = None if cache is None else Path(cache)
     task = prepare_task(recipe, data, cache=cached, progress=reading)
     machine = this_machine(recipe.precision, devices=devices)
@@ -96,6 +103,12 @@ def train(
         members = _train_members(job)
         _conclude(job, begun, members, started)
     return load_run(folder)
+
+
+def _check_network(recipe: Recipe) -> None:
+    """Build the network once, so that no folder is begun for one that cannot be."""
+    with torch.random.fork_rng():
+        new_model(recipe, ("any",), exclusive=False, pretrained=True)
 
 
 def _facts(task: Task, machine: Machine) -> dict[str, Any]:

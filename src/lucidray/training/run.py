@@ -92,13 +92,12 @@ def load_run(folder: str | Path) -> Run:
         raise RunError(
             f"the run in {folder} is {status}; finish it with: lucidray train ... --resume"
         )
-    points = json.loads((folder / "operating_points.json").read_text(encoding="utf-8"))
     return Run(
         folder,
         from_mapping(Recipe, facts["recipe"], where=str(folder / "run.json")),
         tuple(facts["findings"]),
         bool(facts["exclusive"]),
-        {name: point["threshold"] for name, point in points.items()},
+        _read_points(folder / "operating_points.json"),
         facts,
     )
 
@@ -109,15 +108,36 @@ def read_facts(folder: Path) -> dict[str, Any]:
     Raises:
         RunError: It is missing or broken.
     """
+    remedy = "Name a folder that `lucidray train` wrote."
+    if not folder.exists():
+        raise RunError(f"no such run folder: {folder}. {remedy}")
+    if not folder.is_dir():
+        raise RunError(f"{folder} is a file, not a run folder. {remedy}")
     try:
-        facts: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunError(
-            f"{folder} is no run: it has no run.json. Name a folder that `lucidray train` wrote."
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError, NotADirectoryError) as error:
-        raise RunError(f"{folder / 'run.json'} cannot be read: {error}") from error
+        raise RunError(f"{folder} is no run: it has no run.json. {remedy}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{folder / 'run.json'} is damaged: {error}. {remedy}") from error
+    if not isinstance(facts, dict) or not all(
+        isinstance(facts.get(key), kind) for key, kind in _KEYS.items()
+    ):
+        raise RunError(f"{folder / 'run.json'} does not describe a run. {remedy}")
     return facts
+
+
+#: What every ``run.json`` holds from the start.
+_KEYS = {"recipe": dict, "findings": list, "exclusive": bool, "data": dict}
+
+
+def _read_points(path: Path) -> dict[str, float]:
+    try:
+        points = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): float(point["threshold"]) for name, point in points.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path} is missing or damaged. Restore it from a copy, or train again."
+        ) from error
 
 
 def read_status(folder: Path) -> str:
@@ -184,15 +204,24 @@ def begin(
                 "resume it with the same recipe and data, or train into a new folder."
             )
         return found
+    check_free(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = wanted | describe_machine()
+    write_json(folder / "run.json", found)
+    return found
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that a new run cannot have to itself.
+
+    Raises:
+        RunError: It is a file, or holds something.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(
             f"{folder} is in the way: it is not an empty folder. Continue a run that was stopped "
             "with --resume, or name a new folder."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    found = wanted | describe_machine()
-    write_json(folder / "run.json", found)
-    return found
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:

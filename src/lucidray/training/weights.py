@@ -67,7 +67,10 @@ def load_weights(path: Path, model: Module | None = None) -> dict[str, Tensor]:
             f"no weights at {path}; train with --resume to finish the run"
         ) from error
     except (SafetensorError, RuntimeError) as error:
-        raise WeightsError(f"{path} does not hold this model's weights: {error}") from error
+        raise WeightsError(
+            f"{path} does not hold this model's weights: {error}. Restore it from a copy, or "
+            "train again."
+        ) from error
     return state
 
 

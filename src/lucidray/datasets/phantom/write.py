@@ -182,7 +182,7 @@ def _claim(folder: Path, n: int, config: PhantomConfig, seed: int, file_format: 
 
 
 def _compare(folder: Path, theirs: dict[str, Any], ours: dict[str, Any], n: int) -> None:
-    different = [key for key in ours if theirs.get(key) != json.loads(json.dumps(ours[key]))]
+    different = _differences(theirs, json.loads(json.dumps(ours)))
     if different:
         raise DataError(
             f"{folder} holds phantoms of another {' and '.join(different)}. "
@@ -193,6 +193,13 @@ def _compare(folder: Path, theirs: dict[str, Any], ours: dict[str, Any], n: int)
             f"{folder} was begun for {theirs['n']} phantoms and n is {n}; "
             "ask for at least as many, or name a new folder."
         )
+
+
+def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """Return the keys that differ, those within ``config`` by their own names."""
+    flat = [{**side, **side.get("config", {})} for side in (theirs, ours)]
+    keys = dict.fromkeys(key for side in flat for key in side if key not in {"config", "n"})
+    return [key for key in keys if flat[0].get(key) != flat[1].get(key)]
 
 
 def _spread(write: Callable[[int], None], todo: list[int], workers: int) -> Iterator[int]:
