@@ -103,8 +103,8 @@ def _checked(root: Path) -> Path:
 def _not_one(root: Path, found: list[str]) -> DataError:
     if root.is_file():
         return DataError(
-            f"{root} is a file, and no table of images. Name the folder that holds the data set, or "
-            "a .csv or .parquet file with the column 'path'."
+            f"no known data set in {root}: it is a file, and no table of images. Name the folder "
+            "that holds the data set, or a .csv or .parquet file with the column 'path'."
         )
     if found:
         return DataError(
