@@ -46,3 +46,13 @@ def test_class_images_with_mixed_levels_and_split_spellings(tmp_path):
     }  # fmt: skip
     with pytest.raises(DataError, match="no class folders with images"):
         class_images(tmp_path / "train")
+
+
+@pytest.mark.parametrize("place", ["na\udcffme.png", "fol\udcffder/x.png"])
+def test_names_that_are_no_text_are_refused_with_a_remedy(tmp_path, place):
+    try:
+        touch(tmp_path, place)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such names")
+    with pytest.raises(DataError, match=r"udcff.* is no valid UTF-8\. Rename it"):
+        list(image_files(tmp_path))

@@ -9,6 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from lucidray.datasets.scanning import check_name
 from lucidray.datasets.table import ImageTable
 from lucidray.errors import DataError, unknown_name
 from lucidray.registry import Registry
@@ -95,6 +96,7 @@ def recognized(root: Path) -> list[str]:
 def _checked(root: Path) -> Path:
     if not root.exists():
         raise DataError(f"no such data folder: {root}. Name the folder that holds the data set.")
+    check_name(root.resolve())
     if root.is_dir() and next(root.iterdir(), None) is None:
         raise DataError(f"data folder {root} is empty. Unpack the data set into it first.")
     return root

@@ -25,7 +25,11 @@ SPLIT_FOLDERS: Mapping[str, Split] = {
 
 
 def image_files(root: Path) -> Iterator[Path]:
-    """Yield every image below a folder, in order of name; hidden files and folders are left out."""
+    """Yield every image below a folder, in order of name; hidden files and folders are left out.
+
+    Raises:
+        DataError: A name is no valid UTF-8, so that no table can hold it.
+    """
     entries = sorted(os.scandir(root), key=lambda entry: entry.name)
     for entry in entries:
         if entry.name.startswith((".", "__MACOSX")):
@@ -33,7 +37,24 @@ def image_files(root: Path) -> Iterator[Path]:
         if entry.is_dir():
             yield from image_files(Path(entry.path))
         elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+            check_name(entry.path)
             yield Path(entry.path)
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that is no valid UTF-8, so that no table could hold it.
+
+    Raises:
+        DataError: It is not.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:
+        told = os.fspath(path).encode(errors="backslashreplace").decode()
+        raise DataError(
+            f"the name {told} is no valid UTF-8. Rename it, for example with: "
+            "convmv -r -f latin1 -t utf8 --notest DIR"
+        ) from error
 
 
 def image_index(root: Path) -> dict[str, str]:
