@@ -348,3 +348,13 @@ def test_class_and_source_are_one_in_the_mixed_set(real_data: Path) -> None:
     border = [item for item in found.baselines if item.predictor == "border"]
     assert max(item.low for item in border if ":" not in item.target) > 0.9
     assert "source all but tells the label" in titles(found)
+
+
+def test_a_page_that_cannot_be_finished_leaves_nothing(tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lucidray.datasets.audit.page.render_audit_page", fails)
+    with pytest.raises(OSError, match="No space"):
+        write_audit_page(None, None, tmp_path / "out" / "page.html")
+    assert not list((tmp_path / "out").iterdir())

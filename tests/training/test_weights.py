@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from lucidray.errors import WeightsError
@@ -74,3 +74,20 @@ def test_fingerprints_tell_contents_shapes_and_types_apart() -> None:
         fingerprint(["a", "bc"]),
     ]
     assert len(set(prints)) == len(prints)
+
+
+@pytest.mark.parametrize("broken", [SafetensorError("No space left"), RuntimeError("no space")])
+def test_a_full_disk_is_named_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Exception
+) -> None:
+    def fails(_: object, beside: Path) -> None:
+        beside.write_bytes(b"half")
+        raise broken
+
+    monkeypatch.setattr("lucidray.training.weights.save_file", fails)
+    monkeypatch.setattr("lucidray.training.weights.torch.save", fails)
+    with pytest.raises(WeightsError, match=r"cannot be written.*Free some room"):
+        save_weights(tmp_path / "a.safetensors", {})
+    with pytest.raises(WeightsError, match=r"cannot be written.*Free some room"):
+        save_state(tmp_path / "a.pt", {})
+    assert not list(tmp_path.iterdir())

@@ -24,6 +24,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Args:
         path: The file.
         write: Writes it, given a name beside it that is then renamed to `path`.
+
+    Raises:
+        WeightsError: torch or safetensors could not write, as on a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -32,6 +35,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
+    except (SafetensorError, RuntimeError) as error:
+        told = str(error).partition("\n")[0]
+        raise WeightsError(
+            f"{path} cannot be written: {told}. Free some room, then resume."
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Row:
 
 
 def write_audit_page(audit: Audit, table: ImageTable, path: str | Path) -> Path:
-    """Write an audit as one self-contained HTML file with small pictures.
+    """Write an audit as one self-contained HTML file with small pictures, whole or not at all.
 
     Args:
         audit: What was found.
@@ -57,7 +58,12 @@ def write_audit_page(audit: Audit, table: ImageTable, path: str | Path) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_audit_page(audit, table), encoding="utf-8")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(render_audit_page(audit, table), encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     return path
 
 
