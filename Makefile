@@ -43,7 +43,7 @@ check:
 	@echo "== types"; $(BIN)/mypy
 	@echo "== imports"; $(BIN)/lint-imports
 	@echo "== docs"; $(BIN)/python docs/build.py --check
-	@echo "== tests"; OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	@echo "== tests"; OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(JOBS)
 
 format:
 	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .

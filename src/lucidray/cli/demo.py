@@ -24,8 +24,8 @@ FINDINGS = {"Cardiomegaly": 0.35, "Effusion": 0.35, "Mass": 0.35, "Pneumothorax"
 @app.command(rich_help_panel=START)
 def demo(
     folder: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
-    n: Annotated[int, typer.Option("--n", min=60, help="Films to generate.")] = 900,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 12,
+    n: Annotated[int, typer.Option("--n", min=60, help="Films to generate.")] = 700,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 9,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, and nothing else.")
     ] = False,
