@@ -88,6 +88,10 @@ with GradCAM(model, [last]) as cam:
     maps = [cam(x, [ClassifierOutputTarget(k)]) for k in range(14)]
 """
 )
+PEAK = """
+with open("/proc/self/status") as status:
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
 
 
 class WithLayer(nn.Module):
@@ -271,7 +275,7 @@ def cold(model: Classifier, folder: Path, options: argparse.Namespace) -> bool:
         random.Random(number).shuffle(names)
         for name in names:
             code, path = codes[name]
-            command = [sys.executable, "-c", code, str(path), str(weights), architecture]
+            command = [sys.executable, "-c", code + PEAK, str(path), str(weights), architecture]
             command.append(str(options.threads))
             found[name].append(child(command, environment))
     print(f"{'cold start':28}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}")
@@ -303,15 +307,21 @@ def plain_weights(model: Classifier, folder: Path) -> tuple[Path, str]:
 
 
 def child(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
-    """Run a process; return wall seconds, processor seconds and peak resident MiB."""
+    """Run a process; return wall seconds, processor seconds and peak resident MiB.
+
+    The peak is the process's own: what the system counts for children includes the memory of
+    the parent that they were forked from.
+    """
     start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=quiet)
+    told = process.stdout.read() if process.stdout else b""
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - start
-    if status:
-        raise SystemExit(f"a child failed: {command[2].splitlines()[-1]}")
     process.returncode = 0
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    if status:
+        raise SystemExit(f"a child failed: {' '.join(command[3:])}")
+    return wall, usage.ru_utime + usage.ru_stime, int(told) / 1024
 
 
 if __name__ == "__main__":

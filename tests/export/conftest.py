@@ -36,14 +36,16 @@ def make_model(
     return build_model(described, findings, exclusive=exclusive, image_size=size).eval()
 
 
-def make_transformer(hidden: tuple[int, ...] = (), seed: int = 0) -> Classifier:
-    """A vision transformer of two blocks, with layer scale, that says something."""
+def make_transformer(
+    hidden: tuple[int, ...] = (), seed: int = 0, *, width: int = 24, scale: float | None = 0.5
+) -> Classifier:
+    """A vision transformer of two blocks."""
     torch.manual_seed(seed)
     vit = timm.models.VisionTransformer(
-        img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=0,
-        init_values=0.5,
+        img_size=32, patch_size=8, embed_dim=width, depth=2, num_heads=3, num_classes=0,
+        init_values=scale,
     )  # fmt: skip
-    head = build_head(24, 2, hidden=hidden, activation="gelu")
+    head = build_head(width, 2, hidden=hidden, activation="gelu")
     spec = ModelSpec("vit_small", head="mlp" if hidden else "linear", hidden=hidden)
     return Classifier(vit, None, head, findings=FINDINGS, spec=spec, image_size=32).eval()
 

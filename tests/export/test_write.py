@@ -48,6 +48,7 @@ MODELS: dict[str, Callable[[], Classifier]] = {
     "flattened, GELU": lambda: make_model(**FLATTENED, dropout_before=0.5),
     "maximum, ReLU": lambda: make_model(pool="max", head="mlp", hidden=(8,), in_channels=1),
     "transformer": lambda: make_transformer(hidden=(8,)),
+    "transformer without layer scale": lambda: make_transformer(scale=None),
 }
 
 
@@ -55,7 +56,9 @@ MODELS: dict[str, Callable[[], Classifier]] = {
 def test_networks_come_through(name: str, tmp_path: Path) -> None:
     model = MODELS[name]()
     path = export_bundle([model], card_for(model), tmp_path / "x.lucid")
-    assert verify(path, threads=1).passed
+    for engine in ("onnxruntime", "openvino"):
+        if importlib.util.find_spec(engine) is not None:
+            assert verify(path, engine=engine, threads=1).passed, engine
     card = load_bundle(path).card
     assert card.weights_sha256 == weights_digest([model])
     assert card.map_shape == load_bundle(path).maps(np.zeros((40, 40), np.uint8)).shape[1:]

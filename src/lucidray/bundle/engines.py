@@ -147,7 +147,8 @@ class OpenVino:
         }
         self._core = openvino.Core()
         try:
-            self._model = _cut(openvino, self._core.read_model(model, b""), self._config.size)
+            whole = _own_weights(openvino, self._core.read_model(model, b""))
+            self._model = _cut(openvino, whole, self._config.size)
         except RuntimeError as error:
             raise BundleError(f"OpenVINO cannot load the graph: {error}") from error
         self._compiled: dict[int, Any] = {}
@@ -193,3 +194,22 @@ def _cut(openvino: Any, model: Any, size: int) -> Any:
         reader.replace_source_output(start.output(0))
     start.output(0).set_names({GREY})
     return openvino.Model([each.output(0) for each in model.get_results()], [start], "lucidray")
+
+
+def _own_weights(openvino: Any, model: Any) -> Any:
+    """Give each reader of a square matrix its own copy.
+
+    OpenVINO (2026.4) keeps packed weights by address and shape, so that of a square matrix that
+    is multiplied by as it is and transposed, one product silently comes out wrong.
+    """
+    for constant in model.get_ops():
+        if constant.get_type_name() != "Constant":
+            continue
+        shape = list(constant.get_output_shape(0))
+        readers = list(constant.output(0).get_target_inputs())
+        if len(shape) != 2 or shape[0] != shape[1] or len(readers) < 2:
+            continue
+        for reader in readers[1:]:
+            copy = openvino.opset13.constant(np.array(constant.data), shared_memory=False)
+            reader.replace_source_output(copy.output(0))
+    return model
