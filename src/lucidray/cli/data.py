@@ -71,7 +71,7 @@ def check(
         from lucidray.datasets.audit import audit, write_audit_page
     with progress("Reading tables") as stage:
         table = load_dataset(folder, name)
-        found = audit(table, workers=workers, root=folder, progress=stage("Reading images"))
+        found = audit(table, workers=workers, root=folder, progress=stage("Checking images"))
     if page is not None:
         with waiting("Drawing the page"):
             write_audit_page(found, table, page)

@@ -84,9 +84,10 @@ class CachedPixels:
         if not failures:
             return
         if len(self) == 1:
-            raise ImageError(failures[0].message)
+            raise ImageError(f"cannot read {self.paths[0]}: {failures[0].message}")
+        first = self.paths[failures[0].index]
         raise DataError(
-            f"{len(failures)} of {len(self)} images cannot be read; the first: "
+            f"{len(failures)} of {len(self)} images cannot be read; the first, {first}: "
             f"{failures[0].message} {remedy}"
         )
 
