@@ -8,7 +8,7 @@ The card's classes are in `lucidray.bundle.card`; they are not imported here, so
 starts fast.
 """
 
-from lucidray.bundle.library import bundles, find_bundle
+from lucidray.bundle.installed import bundles, find_bundle
 from lucidray.bundle.runtime import Bundle, Reading, load_bundle
 
 __all__ = ["Bundle", "Reading", "bundles", "find_bundle", "load_bundle"]

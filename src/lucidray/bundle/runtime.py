@@ -19,7 +19,7 @@ import numpy.typing as npt
 from lucidray.bundle.archive import Archive, read
 from lucidray.bundle.card_version import parse_card
 from lucidray.bundle.engines import Engine, Outputs, make_engine
-from lucidray.bundle.library import find_bundle
+from lucidray.bundle.installed import find_bundle
 from lucidray.errors import BundleError, ImageError, ShapeError
 from lucidray.records import Float32, Geometry, Prediction, XRay
 

@@ -16,7 +16,7 @@ from lucidray.bundle import archive
 from lucidray.bundle.card import PrecisionLoss, to_json
 from lucidray.bundle.card_version import parse_card
 from lucidray.bundle.engines import make_engine
-from lucidray.bundle.library import SUFFIX, find_bundle
+from lucidray.bundle.installed import SUFFIX, find_bundle
 from lucidray.bundle.reference import EXACT, LOW_PRECISION, Reference, from_bytes, to_bytes
 from lucidray.bundle.runtime import CARD, MODEL, REFERENCE, Bundle, Image
 from lucidray.errors import ExportError, MetricError, ShapeError, unknown_name

@@ -14,7 +14,7 @@ import torch
 from lucidray.bundle import archive
 from lucidray.bundle.card import Card, to_json
 from lucidray.bundle.engines import make_engine
-from lucidray.bundle.library import SUFFIX
+from lucidray.bundle.installed import SUFFIX
 from lucidray.bundle.reference import Reference, make_images, to_bytes
 from lucidray.bundle.runtime import CARD, MODEL, REFERENCE
 from lucidray.config import to_mapping
