@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,20 @@ err = Console(stderr=True, highlight=False)
 def say(text: str) -> None:
     """Print a line of a result; ``[bold]…[/]`` is markup, and no line is broken."""
     out.print(text, soft_wrap=True)
+
+
+def say_wrapped(text: str) -> None:
+    """Print text literally, long lines broken between words and indented as they begin."""
+    for line in text.splitlines():
+        indent = " " * (len(line) - len(line.lstrip(" -")))
+        broken = textwrap.fill(
+            line,
+            out.width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        out.print(broken, markup=False, soft_wrap=True)
 
 
 def say_next(*words: object) -> None:

@@ -19,6 +19,7 @@ from lucidray.cli.console import (
     print_json,
     say,
     say_next,
+    say_wrapped,
     shown,
     waiting,
 )
@@ -78,7 +79,7 @@ def check(
     if as_json:
         print_json(found.to_json())
         return
-    out.print(found.to_text(), markup=False)
+    say_wrapped(found.to_text())
     if page is not None:
         say(f"\nThe pictures are in {shown(page)}.")
     else:

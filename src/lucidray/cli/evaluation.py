@@ -11,14 +11,13 @@ from rich.table import Table
 from lucidray.cli.console import add_row, new_table, out, print_warning, say
 
 if TYPE_CHECKING:
-    from lucidray.records import Float32
+    from lucidray.records import Float32, Measurement
     from lucidray.training import Evaluation
 
 _SHOWN = (
     *("auc", "average_precision", "balanced_accuracy", "accuracy"),
     *("sensitivity", "specificity", "precision", "f1"),
 )
-_FEW = ("auc", "average_precision", "sensitivity", "specificity")
 
 #: With more groups than this, findings go down and measures across.
 _MOST_COLUMNS = 4
@@ -60,11 +59,21 @@ def _upright(found: Evaluation, groups: list[str]) -> Table:
 
 
 def _by_finding(found: Evaluation) -> Table:
-    names = [name for name in _FEW if any(name in v for v in found.measurements.values())]
-    table = new_table("finding", *(name.replace("_", " ") for name in names))
+    table = new_table("finding", "auc", "average precision", "sens. / spec.")
     for group, values in found.measurements.items():
-        add_row(table, group, *(str(values.get(name, "")) for name in names))
+        both = [values.get(name) for name in ("sensitivity", "specificity")]
+        rates = " / ".join(f"{rate.value:.2f}" for rate in both if rate)
+        areas = (_brief(values.get(name)) for name in ("auc", "average_precision"))
+        add_row(table, group, *areas, rates)
     return table
+
+
+def _brief(found: Measurement | None) -> str:
+    """Return a figure so short that a table of all findings fits a terminal."""
+    if found is None:
+        return ""
+    interval = f" [{found.low:.2f}, {found.high:.2f}]" if found.high == found.high else ""
+    return f"{found.value:.2f}{interval}"
 
 
 def write_predictions(found: Evaluation, path: Path) -> None:

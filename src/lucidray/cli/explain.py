@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,21 +92,32 @@ def _explain_all(
 
 def _show(told: list[dict[str, Any]], folder: Path) -> None:
     table = new_table("film", "finding", "probability", "counts as", "map")
-    for line in told[:_MOST_ROWS]:
-        status = {item["finding"]: item["status"] for item in line["maps"]}
-        for name, said in line["findings"].items():
-            row = (Path(line["path"]).name, name, f"{said['probability']:.3f}")
-            seen = status.get(name, "not asked for").replace("_", " ")
-            add_row(table, *row, _VERDICTS[said["positive"]], seen)
-        for name in status.keys() - line["findings"].keys():
-            add_row(table, row[0], name, "", "", status[name].replace("_", " "))
+    most = max(1, _MOST_ROWS // len(told[0]["findings"]))
+    for line in told[:most]:
+        film = Path(line["path"]).name
+        for row in _rows(line):
+            add_row(table, film, *row)
+            film = ""
     out.print(table)
-    if len(told) > _MOST_ROWS:
-        print_warning(
-            f"{len(told) - _MOST_ROWS:,} more films are not in this table; --json has all."
-        )
+    if len(told) > most:
+        print_warning(f"{len(told) - most:,} more films are left out here; --json has all.")
     say(f"Pictures and raw maps are in {shown(folder)}.")
     say("A map shows where the model looked, not the outline of a lesion. For research use only.")
 
 
-_VERDICTS = {True: "present", False: "absent", None: "no operating point"}
+def _rows(line: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    status = {item["finding"]: _DRAWN[item["status"]] for item in line["maps"]}
+    for name, said in line["findings"].items():
+        verdict = _VERDICTS[said["positive"]]
+        yield name, f"{said['probability']:.3f}", verdict, status.pop(name, "not asked for")
+    for name, drawn in status.items():
+        yield name, "", "", drawn
+
+
+#: None: the run has no operating point for the finding.
+_VERDICTS = {True: "present", False: "absent", None: "undecided"}
+_DRAWN = {
+    "ok": "drawn",
+    "no_positive_evidence": "nothing drawn",
+    "not_finite": "not finite",
+}

@@ -13,7 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from lucidray.cli.app import REPRODUCE, app
-from lucidray.cli.console import add_row, needs, new_table, out, print_json, say, shown
+from lucidray.cli.console import (
+    add_row,
+    needs,
+    new_table,
+    out,
+    print_json,
+    say,
+    say_wrapped,
+    shown,
+)
 from lucidray.cli.places import folder_to_write, must_exist
 from lucidray.cli.progress import progress
 
@@ -84,17 +93,17 @@ def show(
         print_json(_described(found, mode))
         return
     say(f"{shown(found.title)}\n{escape(found.authors)}\n")
-    out.print(found.question, markup=False)
+    say_wrapped(found.question)
     say(f"\n[bold]What is done[/] ({mode.value})")
     for line in found.protocol(mode.value):
-        out.print(f"- {line}", markup=False)
+        say_wrapped(f"- {line}")
     for table in found.tables:
         say(f"\n{shown(table.name)}: {escape(table.caption)}")
         out.print(_printed(table))
     if found.faults:
         say("\n[bold]What the publication contradicts[/]")
     for fault in found.faults:
-        out.print(f"- {fault.what} {fault.evidence}", markup=False)
+        say_wrapped(f"- {fault.what} {fault.evidence}")
     say(f"\nNext: lucidray paper run {name} --data DIR --out OUT --scale small")
 
 
