@@ -78,7 +78,7 @@ def test_train_says_what_came_of_it_and_resumes_a_finished_run(lucidray, here, t
     assert said.code == 0
     assert "Trained on 22 images, validated on 10 others" in said.out
     assert "Pneumonia counts as present from probability" in said.out
-    assert f"Next: lucidray evaluate '{trained}' --data mine" in said.out
+    assert f"Next: lucidray evaluate '{trained}' --data mine --split validation" in said.out
     found = lucidray(*again, "--json").json()
     assert found["findings"] == ["Pneumonia"]
     assert (found["train_images"], found["validation_images"]) == (22, 10)

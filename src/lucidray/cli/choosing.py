@@ -97,13 +97,21 @@ def seen_images(run: Run) -> dict[str, str]:
     Raises:
         RunError: The run's list of images is missing.
     """
+    return {row["sha256"]: row["split"] for row in _split(run) if row.get("sha256")}
+
+
+def has_test_images(run: Run) -> bool:
+    """Tell whether the data set that a run learned from keeps images for testing."""
+    return any(row["split"] == "test" for row in _split(run))
+
+
+def _split(run: Run) -> list[dict[str, str]]:
     path = run.folder / "split.csv"
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            return list(csv.DictReader(file))
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing; train again, or restore it from a copy.") from error
-    return {row["sha256"]: row["split"] for row in rows if row.get("sha256")}
 
 
 def _labeled(table: ImageTable, split: str) -> ImageTable:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lucidray.cli.app import LEARN, app
-from lucidray.cli.choosing import check_split, choose_images, load_images
+from lucidray.cli.choosing import check_split, choose_images, has_test_images, load_images
 from lucidray.cli.console import (
     needs,
     parse_settings,
@@ -69,7 +69,8 @@ def train(
         print_json(describe_run(run))
         return
     show_run(run)
-    say_next("evaluate", folder, "--data", data)
+    on = [] if has_test_images(run) else ["--split", "validation"]
+    say_next("evaluate", folder, "--data", data, *on)
 
 
 def describe_run(run: Run) -> dict[str, Any]:
