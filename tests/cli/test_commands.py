@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lucidray import papers
+
 
 def test_data_check_prints_one_object_with_the_counts(lucidray, here):
     found = lucidray("data", "check", "mine", "--json").json()
@@ -200,3 +202,28 @@ def test_the_demo_goes_the_whole_line_and_goes_on_where_it_stopped(lucidray, tmp
     assert "1. Generate 60 chest films" in again.out
     assert "report.html in a browser" in again.out
     assert "\n\n\n" not in again.out
+
+
+def test_a_paper_s_numbers_are_printed_beside_ours(lucidray, here, monkeypatch, tmp_path):
+    told = {
+        "caption": "Table I beside ours",
+        "columns": ["", "published"],
+        "rows": [["AUC", "0.96"]],
+    }
+    asked = {}
+
+    def fake(paper, data, folder, *, progress, **options):
+        asked.update(options, name=paper.name, data=data)
+        progress(1, 2, "training")
+        numbers = {"tables": {"first": told}, "undefined": float("nan")}
+        return papers.Outcome(folder / "report.html", folder / "results.json", numbers)
+
+    monkeypatch.setattr(papers, "run", fake)
+    argv = ("paper", "run", "lung_crop", "--data", "mine", "--out", tmp_path, "--scale", "smoke")
+    said = lucidray(*argv)
+    assert said.code == 0
+    assert "Table I beside ours" in said.out
+    assert "AUC  0.96" in said.out.replace("        ", "  ")
+    assert f"Open the report in a browser: {tmp_path}" in said.out
+    assert (asked["name"], asked["scale"], asked["mode"]) == ("lung_crop", "smoke", "careful")
+    assert lucidray(*argv, "--json").json() == {"tables": {"first": told}, "undefined": None}
