@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from lucidray.images.geometry import identity
 from lucidray.images.preprocessing import Preprocessing, preprocess
 from lucidray.images.read import read_xray, xray_from_array
 from lucidray.pipeline import attribute, diagnose
-from lucidray.records import Float32, Geometry, Prediction, XRay
+from lucidray.records import Float32, Geometry, Prediction, Refusal, XRay
 
 ONES = np.ones((4, 4), np.float32)
 
@@ -175,6 +175,18 @@ def test_a_reader_that_prepares_the_image_itself_is_believed(film: XRay) -> None
     np.testing.assert_array_equal(found.attributions[0].values, np.full((16, 16), 5))
     with pytest.raises(ModelError, match="not finite"):
         diagnose(film, FakeFilmReader(logit=np.nan))
+
+
+def test_a_refused_image_gets_no_call_and_no_map(film: XRay) -> None:
+    class Refusing(FakeFilmReader):
+        def judge(self, xray: XRay, *, method: str) -> tuple[Prediction, Float32, Geometry]:
+            told, maps, geometry = super().judge(xray, method=method)
+            return replace(told, refusal=Refusal("polarity", "inverted")), maps, geometry
+
+    found = diagnose(film, Refusing())
+    assert found.prediction.refusal == Refusal("polarity", "inverted")
+    assert found.prediction.positive("Mass") is None
+    assert found.attributions == ()
 
 
 def test_an_attribution_alone_knows_its_pixels() -> None:

@@ -84,7 +84,8 @@ def diagnose(
 
     Returns:
         The diagnosis; its attributions stand in the order of `findings`, each on the pixels of
-        the file. An attribution without positive evidence says so in its status.
+        the file. An attribution without positive evidence says so in its status. Where the model
+        refuses the image (``diagnosis.prediction.refusal``) there are none.
 
     Raises:
         ImageError: The file is no readable radiograph.
@@ -95,6 +96,8 @@ def diagnose(
     wanted = reader.findings if findings is None else tuple(findings)
     _check(wanted, reader.findings)
     prediction, maps, geometry = _ask(reader, xray, method)
+    if prediction.refusal is not None:
+        wanted = ()
     return Diagnosis(
         xray.sha256,
         prediction,

@@ -100,6 +100,51 @@ class XRay:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a model gives no result for an image: an answer, not an error.
+
+    Args:
+        reason: The check that failed, for example ``"polarity"`` or ``"unlike_training"``.
+        message: The same for a person, in one sentence.
+        value: What was measured.
+        low: The lowest value that is accepted.
+        high: The highest.
+    """
+
+    reason: str
+    message: str
+    value: float = float("nan")
+    low: float = float("-inf")
+    high: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How unsure a prediction is.
+
+    Args:
+        entropy: float32 ``(F,)`` in [0, 1]: normalized entropy of each probability; where findings
+            exclude each other that of all of them, repeated.
+        may_be_present: bool ``(F,)``: whether the conformal set of a finding holds "present".
+        may_be_absent: bool ``(F,)``: whether it holds "absent". Both: the model cannot tell;
+            neither: the image is unlike either.
+        refer: Whether the referral rule, fixed on validation, hands the image to a person.
+    """
+
+    entropy: Float32
+    may_be_present: Bool
+    may_be_absent: Bool
+    refer: bool
+
+    def __post_init__(self) -> None:
+        shapes = {self.entropy.shape, self.may_be_present.shape, self.may_be_absent.shape}
+        if len(shapes) != 1 or self.entropy.ndim != 1:
+            raise ShapeError(f"uncertainty has the shapes {shapes}; expected (F,) three times.")
+        for values in (self.entropy, self.may_be_present, self.may_be_absent):
+            values.setflags(write=False)
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a model says of one image.
 
@@ -110,6 +155,9 @@ class Prediction:
         calibrated: Whether `probabilities` have been calibrated on validation data.
         operating_points: Probability at and above which a finding counts as present, each chosen
             on validation data; a finding without one has none.
+        uncertainty: How unsure it is; None: not known.
+        refusal: Why the model may not judge this image; None: it may. Of a refused image no
+            probability may be shown as a result.
     """
 
     findings: tuple[str, ...]
@@ -117,6 +165,8 @@ class Prediction:
     probabilities: Float32
     calibrated: bool = False
     operating_points: Mapping[str, float] = field(default_factory=dict)
+    uncertainty: Uncertainty | None = None
+    refusal: Refusal | None = None
 
     def __post_init__(self) -> None:
         count = len(self.findings)
@@ -129,8 +179,12 @@ class Prediction:
         self.probabilities.setflags(write=False)
 
     def positive(self, finding: str) -> bool | None:
-        """Say whether a finding reaches its operating point; None where it has none."""
-        if finding not in self.operating_points:
+        """Say whether a finding reaches its operating point.
+
+        Returns:
+            None where it has none, and where the image is refused.
+        """
+        if finding not in self.operating_points or self.refusal is not None:
             return None
         threshold = np.float32(self.operating_points[finding])
         return bool(self.probabilities[self.findings.index(finding)] >= threshold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lucidray.datasets import check_no_leakage, load_dataset
@@ -28,6 +29,15 @@ def test_kinds_as_labels(tree):
     table = load_dataset(tree("pediatric_pneumonia"), labels="kind")
     assert table.findings == ("Normal", "Bacterial Pneumonia", "Viral Pneumonia")
     assert table.labels().sum(axis=0).tolist() == [3, 2, 2]
+
+
+def test_pneumonia_and_its_kinds_side_by_side(tree):
+    table = load_dataset(tree("pediatric_pneumonia"), labels="both")
+    assert table.findings == ("Pneumonia", "Bacterial Pneumonia", "Viral Pneumonia")
+    assert not table.exclusive
+    labels = table.labels()
+    assert labels.sum(axis=0).tolist() == [4, 2, 2]
+    np.testing.assert_array_equal(labels[:, 0], labels[:, 1:].sum(axis=1))
 
 
 def test_one_split_folder_and_the_folder_around(tree, tmp_path):

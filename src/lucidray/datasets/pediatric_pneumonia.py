@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from lucidray.datasets.catalog import adapter
 from lucidray.datasets.joining import choose, make_table, one_hot
 from lucidray.datasets.scanning import ClassImage, class_folders, class_images, first_image
@@ -54,11 +56,12 @@ def read_pediatric_pneumonia(root: Path, *, labels: str = "pneumonia") -> ImageT
         root: The folder of ``train/``, ``val/`` and ``test/`` (or around its ``chest_xray/``), or
             one of these splits itself.
         labels: ``"pneumonia"``: Normal, Pneumonia; ``"kind"``: Normal, Bacterial Pneumonia, Viral
-            Pneumonia.
+            Pneumonia, exactly one of each; ``"both"``: Pneumonia, Bacterial Pneumonia, Viral
+            Pneumonia, each present or absent by itself.
 
     Source: Kermany et al. 2018.
     """
-    choose("labels", labels, ("pneumonia", "kind"))
+    choose("labels", labels, ("pneumonia", "kind", "both"))
     root = _inside(root)
     images = class_images(root)
     parsed = [_patient(item) for item in images]
@@ -76,7 +79,9 @@ def read_pediatric_pneumonia(root: Path, *, labels: str = "pneumonia") -> ImageT
         "kind": kinds,
     }
     table = one_hot(classes, findings)
-    return make_table("pediatric_pneumonia", findings, table, columns, exclusive=True)
+    if labels == "both":
+        findings, table = ("Pneumonia", *findings[1:]), np.c_[1 - table[:, 0], table[:, 1:]]
+    return make_table("pediatric_pneumonia", findings, table, columns, exclusive=labels != "both")
 
 
 def _match(name: str) -> re.Match[str] | None:
