@@ -93,6 +93,26 @@ def test_a_run_learns_and_leaves_its_folder(table: ImageTable, cache: Path, tmp_
     assert set(loaded.operating_points) == {"Pneumonia", "Effusion"}
 
 
+def test_validation_images_are_varied_as_training_images_are(
+    table: ImageTable, cache: Path, tmp_path: Path
+) -> None:
+    point = {"operating_point": {"varied": 2}}
+    first = train(small(**point, augment={"noise": 0.2}), table, tmp_path / "first")
+    second = train(small(**point, augment={"noise": 0.2}), table, tmp_path / "second")
+    with np.load(first.folder / "validation.npz") as found:
+        varied, own = found["varied_logits"], found["logits"]
+    assert varied.shape == (2, *own.shape) and len(set(found_patients(first))) > 1
+    assert np.abs(varied - own).max() > 1e-3 and np.abs(varied[0] - varied[1]).max() > 1e-3
+    assert np.abs(varied - own).mean() < 10 * np.abs(own).mean() + 1
+    with np.load(second.folder / "validation.npz") as again:
+        np.testing.assert_array_equal(again["varied_logits"], varied)
+
+
+def found_patients(run: Run) -> list[str]:
+    with np.load(run.folder / "validation.npz") as found:
+        return [str(each) for each in found["patients"]]
+
+
 def test_training_is_what_a_plain_loop_in_torch_does(
     table: ImageTable, cache: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from lucidray.config import from_mapping, to_mapping
 from lucidray.datasets.table import ImageTable
 from lucidray.errors import ConfigError, DataError
 from lucidray.training import Data, Recipe, load_recipe
-from lucidray.training.fit import choose_points
+from lucidray.training.operating_point import choose_points
 from lucidray.training.prediction import Predictions
 from lucidray.training.recipe import OperatingPoint
 from lucidray.training.task import choose_findings, prepare_task, split_table
@@ -55,6 +55,7 @@ def test_an_empty_file_is_a_recipe_and_keys_can_be_set(tmp_path: Path) -> None:
         ("[[phases]]\nepochs = 2\nwarmup_epochs = 2.0", "warm-up must end"),
         ("[[phases]]\nlearning_rate = -1.0", "'phases.0.learning_rate'"),
         ("[operating_point]\nmethod = 'fixed'\nvalue = 2.0", "at most 1"),
+        ("[operating_point]\nvaried = 3", "varies nothing"),
         ("ema = 1.0", "'ema'"),
         ("precision = 'fp8'", "'precision'"),
     ],
@@ -103,6 +104,22 @@ def test_findings_without_both_classes_in_validation_have_no_operating_point() -
     assert set(points) == {"a"} and 0.3 < points["a"]["threshold"] <= 0.8
     fixed = choose_points(OperatingPoint("fixed", 0.4), ("a", "b"), labels, found, list("pqrs"))
     assert fixed["a"]["threshold"] == pytest.approx(0.4)
+
+
+def test_an_operating_point_can_stand_varied_images_too() -> None:
+    labels = np.array([[0], [0], [1], [1]], np.float32)
+
+    def says(*values: float) -> Predictions:
+        column = np.array(values, np.float32)[:, None]
+        return Predictions(("a",), column, column)
+
+    own, shifted = says(0.1, 0.2, 0.8, 0.9), says(0.5, 0.6, 0.9, 0.9)
+    alone = choose_points(OperatingPoint(), ("a",), labels, own, list("pqrs"))["a"]
+    both = choose_points(OperatingPoint(), ("a",), labels, own, list("pqrs"), varied=[shifted])["a"]
+    assert alone["threshold"] < 0.6 < both["threshold"] <= 0.8
+    assert both["chosen_by"].endswith("with 1 varied copies of each image")
+    assert both["sensitivity"]["value"] == both["specificity"]["value"] == 1.0
+    assert both["sensitivity"]["count"] == alone["sensitivity"]["count"] == 2
 
 
 def test_a_set_without_training_images_is_refused(table: ImageTable) -> None:

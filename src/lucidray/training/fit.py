@@ -14,18 +14,17 @@ import numpy as np
 import torch
 
 from lucidray.datasets.table import ImageTable
-from lucidray.errors import MetricError
-from lucidray.metrics import operating_points as rules
 from lucidray.records import Float32
 from lucidray.training.frozen import validation_logits
 from lucidray.training.job import Job, Row
 from lucidray.training.machine import Machine, this_machine
 from lucidray.training.member import train_member, write_history
+from lucidray.training.operating_point import choose_points
 from lucidray.training.order import batches
 from lucidray.training.pixels import Progress
 from lucidray.training.prediction import Predictions, as_predictions
 from lucidray.training.processor import keep_memory
-from lucidray.training.recipe import OperatingPoint, Recipe
+from lucidray.training.recipe import Recipe
 from lucidray.training.run import (
     Run,
     begin,
@@ -38,6 +37,7 @@ from lucidray.training.run import (
     write_status,
 )
 from lucidray.training.task import Task, prepare_task
+from lucidray.training.varied import varied_logits
 from lucidray.training.weights import write_text, write_whole
 
 
@@ -145,61 +145,20 @@ def _conclude(job: Job, begun: dict[str, Any], members: list[dict[str, Any]], si
     run = Run(folder, job.recipe, task.findings, task.exclusive, {}, facts)
     logits = validation_logits(job, run.models())
     found = as_predictions(task.findings, logits, exclusive=task.exclusive)
-    _write_predictions(folder / "validation.npz", found, task)
-    groups = patients(task.validation.table)
+    copies = job.recipe.operating_point.varied
+    varied = varied_logits(job, run.models(), copies)
+    _write_predictions(folder / "validation.npz", found, task, varied.numpy())
     points = choose_points(
-        job.recipe.operating_point, task.findings, task.validation.examples.labels, found, groups
+        job.recipe.operating_point,
+        task.findings,
+        task.validation.examples.labels,
+        found,
+        patients(task.validation.table),
+        varied=[as_predictions(task.findings, each, exclusive=task.exclusive) for each in varied],
     )
     write_json(folder / "operating_points.json", points)
     write_json(folder / "run.json", plain(facts))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-
-
-def choose_points(
-    rule: OperatingPoint,
-    findings: tuple[str, ...],
-    labels: Float32,
-    found: Predictions,
-    groups: list[str],
-) -> dict[str, Any]:
-    """Choose an operating point for each finding, on validation images.
-
-    Args:
-        rule: The recipe's.
-        findings: F names.
-        labels: ``(N, F)``.
-        found: Predictions of the same images.
-        groups: The patient of each image.
-
-    Returns:
-        By finding: the point with what it did on validation. A finding that validation shows only
-        present or only absent (or too seldom to be sure of a sensitivity) has none.
-    """
-    chosen = {}
-    for index, name in enumerate(findings):
-        try:
-            point = _point(rule, labels[:, index], found.probabilities[:, index], groups)
-        except MetricError:
-            continue
-        chosen[name] = plain(asdict(point))
-    return chosen
-
-
-def _point(
-    rule: OperatingPoint, labels: Float32, probabilities: Float32, groups: list[str]
-) -> rules.OperatingPoint:
-    value = rule.value
-    if rule.method == "youden":
-        return rules.youden(labels, probabilities, groups=groups)
-    if rule.method == "f_beta":
-        return rules.best_f_beta(labels, probabilities, beta=value or 1.0, groups=groups)
-    if rule.method == "sensitivity":
-        return rules.sensitivity_constrained(
-            labels, probabilities, target=value or 0.95, groups=groups
-        )
-    if rule.method == "fixed":
-        return rules.at_threshold(labels, probabilities, value or 0.5, groups=groups)
-    return rules.robust_youden(labels, probabilities, groups=groups)
 
 
 def patients(table: ImageTable) -> list[str]:
@@ -219,7 +178,7 @@ def _write_split(path: Path, task: Task) -> None:
     write_text(path, rows.assign(sha256=rows["image"].map(known)).to_csv(index=False))
 
 
-def _write_predictions(path: Path, found: Predictions, task: Task) -> None:
+def _write_predictions(path: Path, found: Predictions, task: Task, varied: Float32) -> None:
     def write(beside: Path) -> None:
         with beside.open("wb") as file:
             np.savez(
@@ -229,6 +188,8 @@ def _write_predictions(path: Path, found: Predictions, task: Task) -> None:
                 labels=task.validation.examples.labels,
                 findings=np.array(task.findings),
                 images=task.validation.table.rows["image"].to_numpy(dtype=str),
+                patients=np.array(patients(task.validation.table)),
+                varied_logits=varied,
             )
 
     write_whole(path, write)

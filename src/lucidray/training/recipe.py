@@ -148,10 +148,14 @@ class OperatingPoint:
             ``"fixed"``; see `lucidray.metrics.operating_points`.
         value: What the method takes: beta (default 1), the sensitivity (default 0.95), or the
             fixed probability (default 0.5).
+        varied: Variants of each validation image, made as training images are varied, on which
+            the point is chosen beside the images themselves, so that it also suits films that are
+            framed and exposed otherwise; 0: none.
     """
 
     method: Literal["robust_youden", "youden", "f_beta", "sensitivity", "fixed"] = "robust_youden"
     value: Positive | None = None
+    varied: Annotated[int, Field(ge=0, le=64)] = 0
 
     __pydantic_config__ = STRICT
 
@@ -204,6 +208,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if len(set(self.seeds)) != len(self.seeds):
             raise ConfigError(f"seeds are {list(self.seeds)}; each must differ from the others.")
+        if self.operating_point.varied and not self.augment.active:
+            raise ConfigError(
+                "operating_point.varied asks for varied validation images but [augment] varies "
+                "nothing; turn an option on, or set varied = 0."
+            )
         if self.image.channels != self.model.in_channels:
             raise ConfigError(
                 f"image.channels is {self.image.channels} but model.in_channels is "
