@@ -15,7 +15,7 @@ from lucidray.errors import ImageError, ModelError, UnknownNameError
 from lucidray.images.geometry import identity
 from lucidray.images.preprocessing import Preprocessing, preprocess
 from lucidray.images.read import read_xray, xray_from_array
-from lucidray.pipeline import attribute, diagnose
+from lucidray.pipeline import diagnose
 from lucidray.records import Float32, Geometry, Prediction, Refusal, XRay
 
 ONES = np.ones((4, 4), np.float32)
@@ -187,8 +187,3 @@ def test_a_refused_image_gets_no_call_and_no_map(film: XRay) -> None:
     assert found.prediction.refusal == Refusal("polarity", "inverted")
     assert found.prediction.positive("Mass") is None
     assert found.attributions == ()
-
-
-def test_an_attribution_alone_knows_its_pixels() -> None:
-    found = attribute("Mass", ONES, identity((6, 9)), "rise")
-    assert (found.finding, found.method, found.values.shape) == ("Mass", "rise", (6, 9))

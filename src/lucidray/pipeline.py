@@ -9,12 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from lucidray.errors import ModelError, unknown_name
-from lucidray.images.geometry import heatmap_to_source
+from lucidray.images.attribution import attribute
 from lucidray.images.preprocessing import Preprocessing, preprocess
 from lucidray.images.read import read_xray
 from lucidray.records import (
-    Attribution,
-    AttributionStatus,
     Diagnosis,
     Float32,
     Geometry,
@@ -106,28 +104,6 @@ def diagnose(
     )
 
 
-def attribute(finding: str, raw: Float32, geometry: Geometry, method: str) -> Attribution:
-    """Carry a raw map back to the pixels of the file that it explains.
-
-    Args:
-        finding: The finding explained.
-        raw: float32 ``(h, w)``, signed, spanning the whole input of the model.
-        geometry: From the file's pixels to the model's input.
-        method: The registered name of the method.
-
-    Returns:
-        The attribution, bilinear between the map's cells and 0 where the model did not see the
-        image; its status is ``no_positive_evidence`` where no value is above 0, and
-        ``not_finite`` (all source pixels nan) where one is nan or infinite.
-    """
-    status = _status(raw)
-    if status == "not_finite":
-        values = np.full(geometry.source_shape, np.nan, np.float32)
-    else:
-        values = heatmap_to_source(raw, geometry)
-    return Attribution(finding, method, values, raw, status)
-
-
 #: What the absence of a binary model's only finding is called.
 ABSENCE = "No Finding"
 
@@ -175,9 +151,3 @@ def _prediction(logits: Float32, reader: Reader) -> Prediction:
 def _softmax(logits: Float32) -> Float32:
     shifted = np.exp(logits - logits.max())
     return np.asarray(shifted / shifted.sum(), dtype=np.float32)
-
-
-def _status(raw: Float32) -> AttributionStatus:
-    if not np.isfinite(raw).all():
-        return "not_finite"
-    return "ok" if (raw > 0).any() else "no_positive_evidence"

@@ -125,11 +125,7 @@ def assign_splits(
     """
     _check_fractions(validation, test)
     groups = group_ids(table, clusters)
-    split = np.full(len(table), None, dtype=object)
-    if official:
-        held = ("test", "validation") if keep_validation else ("test",)
-        given = table.rows["split"].to_numpy(dtype=object)
-        split[np.isin(given, held)] = given[np.isin(given, held)]
+    split = _kept(table, official, keep_validation)
     pool = np.asarray(split == None, bool)  # noqa: E711 - elementwise
     touched = np.isin(groups, np.unique(groups[~pool])) & pool
     if touched.any() and overlap == "error":
@@ -140,13 +136,22 @@ def assign_splits(
         )
     if overlap == "drop":
         pool &= ~touched
-    wanted = {"validation": validation, "test": test}
-    wanted = {name: part for name, part in wanted.items() if part and not (split == name).any()}
+    drawn = {"validation": validation, "test": test}
+    wanted = {name: part for name, part in drawn.items() if part and not (split == name).any()}
     parts = {"train": 1 - sum(wanted.values()), **wanted}
-    names = np.array(list(parts), dtype=object)
-    drawn = _deal(table, groups, pool, list(parts.values()), seed)
-    split[pool] = names[drawn[pool]]
+    dealt = _deal(table, groups, pool, list(parts.values()), seed)
+    split[pool] = np.array(list(parts), dtype=object)[dealt[pool]]
     return replace(table, rows=table.rows.assign(split=split))
+
+
+def _kept(table: ImageTable, official: bool, keep_validation: bool) -> npt.NDArray[np.object_]:
+    """Return the official splits that stay, None elsewhere."""
+    split = np.full(len(table), None, dtype=object)
+    if official:
+        held = ("test", "validation") if keep_validation else ("test",)
+        given = table.rows["split"].to_numpy(dtype=object)
+        split[np.isin(given, held)] = given[np.isin(given, held)]
+    return split
 
 
 def fold_ids(

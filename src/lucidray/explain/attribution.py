@@ -1,4 +1,4 @@
-"""From raw maps on a model's grid to attributions on source pixels."""
+"""From raw maps of a network to attributions on source pixels."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lucidray.errors import ShapeError
-from lucidray.images.geometry import heatmap_to_source
-from lucidray.records import Attribution, AttributionStatus, Float32, Geometry
+from lucidray.images.attribution import attribute
+from lucidray.records import Attribution, Geometry
 
 
 def to_attribution(
     raw: Tensor | npt.NDArray[np.floating], geometry: Geometry, finding: str, method: str
 ) -> Attribution:
-    """Carry one raw map back to the pixels of the file that it explains.
+    """Carry one raw map ``(h, w)``, a tensor on any device or an array, back to source pixels.
+
+    Else as `lucidray.images.attribution.attribute`.
 
     Args:
         raw: ``(h, w)``, signed, spanning the whole input of the model.
@@ -23,35 +24,8 @@ def to_attribution(
         finding: The finding explained.
         method: The registered name of the method.
 
-    Returns:
-        The attribution, float32 on source pixels: bilinear between the map's cells, 0 where the
-        model did not see the image. Its status is ``no_positive_evidence`` where no value is
-        above 0, and ``not_finite`` where one is nan or infinite: then all source pixels are nan.
-
     Raises:
         ShapeError: The map is not ``(h, w)``.
     """
-    values = _as_array(raw)
-    status = _status(values)
-    if status == "not_finite":
-        mapped = np.full(geometry.source_shape, np.nan, np.float32)
-    else:
-        mapped = heatmap_to_source(values, geometry)
-    return Attribution(finding, method, mapped, values, status)
-
-
-def _as_array(raw: Tensor | npt.NDArray[np.floating]) -> Float32:
-    given = raw.detach().float().cpu().numpy() if isinstance(raw, torch.Tensor) else raw
-    values = np.array(given, dtype=np.float32)
-    if values.ndim != 2 or not values.size:
-        raise ShapeError(
-            f"the raw map is {values.shape}; (h, w) of one image and one finding is expected. "
-            "Take maps[image, finding]."
-        )
-    return values
-
-
-def _status(values: Float32) -> AttributionStatus:
-    if not np.isfinite(values).all():
-        return "not_finite"
-    return "ok" if (values > 0).any() else "no_positive_evidence"
+    values = raw.detach().float().cpu().numpy() if isinstance(raw, torch.Tensor) else raw
+    return attribute(finding, values, geometry, method)
