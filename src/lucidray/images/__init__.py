@@ -6,6 +6,10 @@ from lucidray.images.cache import cache_key as cache_key
 from lucidray.images.cache_build import build_cache as build_cache
 from lucidray.images.color_maps import COLOR_MAPS as COLOR_MAPS
 from lucidray.images.color_maps import color_table as color_table
+from lucidray.images.components import boxes_of as boxes_of
+from lucidray.images.components import fill_holes as fill_holes
+from lucidray.images.components import label_components as label_components
+from lucidray.images.components import largest_components as largest_components
 from lucidray.images.contrast import clahe as clahe
 from lucidray.images.contrast import equalize as equalize
 from lucidray.images.contrast import stretch as stretch
