@@ -174,9 +174,9 @@ def _reframed(rng: Random, image: Float32) -> Float32:
 
 
 def _collimated(rng: Random, image: Float32) -> Float32:
-    """Blacken margins, as the edges of a beam do."""
+    """Cover margins in black, as the edges of a beam do, or in white where a display does not."""
     edges = (rng.uniform(0, 0.3, 4) * len(image)).astype(int) * rng.integers(0, 2, 4)
-    framed = np.zeros_like(image)
+    framed = np.full_like(image, rng.random() < 0.25)
     inside = slice(edges[0], len(image) - edges[1]), slice(edges[2], len(image) - edges[3])
     framed[inside] = image[inside]
     return framed
