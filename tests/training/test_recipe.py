@@ -126,3 +126,19 @@ def test_a_set_without_training_images_is_refused(table: ImageTable) -> None:
     rows = table.rows.assign(split="validation")
     with pytest.raises(DataError, match="no labeled images for train"):
         prepare_task(Recipe(), ImageTable("none", table.findings, rows))
+
+
+def test_a_monitor_that_validation_leaves_undefined_is_refused_before_training(
+    table: ImageTable, cache: Path
+) -> None:
+    sick = table.rows.assign(split="train", patient=None)
+    last = sick.index[sick["Effusion"] == 1][-3:]
+    sick.loc[last, "split"] = "validation"
+    one_class = ImageTable(table.name, table.findings, sick)
+    data = {"findings": ["Effusion"]}
+    phases = [{"monitor": "val_auc"}]
+    recipe = from_mapping(Recipe, {"data": data, "phases": phases}, where="test")
+    with pytest.raises(DataError, match="val_auc is not defined on the 3 validation images"):
+        prepare_task(recipe, one_class, cache=cache)
+    plain = from_mapping(Recipe, {"data": data}, where="test")
+    assert len(prepare_task(plain, one_class, cache=cache).validation.table) == 3

@@ -13,6 +13,7 @@ from lucidray.datasets.table import ImageTable, Split
 from lucidray.errors import DataError, unknown_name
 from lucidray.records import Bool
 from lucidray.training.inputs import Examples
+from lucidray.training.monitor import measure_epoch
 from lucidray.training.pixels import CachedPixels, Progress, cache_folder
 from lucidray.training.recipe import Data, Recipe
 from lucidray.training.weights import fingerprint
@@ -90,6 +91,7 @@ def prepare_task(
         parts.append(Part(part, examples, tuple(pixels.digests())))
         digests += [*parts[-1].digests, np.ascontiguousarray(examples.labels).tobytes()]
     _check_classes(parts[0], findings)
+    _check_monitors(recipe, parts[1], exclusive)
     return Task(table, findings, exclusive, parts[0], parts[1], fingerprint(digests))
 
 
@@ -199,3 +201,15 @@ def _check_classes(train: Part, findings: tuple[str, ...]) -> None:
                     f"'{train.table.name}', so it cannot be learned. "
                     "Leave it out of data.findings."
                 )
+
+
+def _check_monitors(recipe: Recipe, validation: Part, exclusive: bool) -> None:
+    """Refuse, before any training, a monitor that validation images leave undefined."""
+    labels = validation.examples.labels
+    guess = np.full_like(labels, 1 / labels.shape[1] if exclusive else 0.5)
+    for name in {phase.monitor for phase in recipe.phases} - {"val_loss", "train_loss"}:
+        if np.isnan(measure_epoch(labels, guess, exclusive=exclusive, also=name)[name]):
+            raise DataError(
+                f"{name} is not defined on the {len(labels)} validation images, probably because "
+                "they show one class only. Keep more for validation, or monitor val_loss."
+            )
