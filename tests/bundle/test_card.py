@@ -20,6 +20,7 @@ from lucidray.bundle.card import (
     from_json,
     to_json,
 )
+from lucidray.bundle.uncertainty import Evidence, UncertaintyRule
 from lucidray.errors import BundleError, ConfigError
 from lucidray.images.preprocessing import Preprocessing
 
@@ -42,7 +43,10 @@ FULL = Card(
             {"sex": {"F": {"auc": Estimate(0.7)}}},
         ),
     ),
-    uncertainty={"threshold": 0.4, "kind": "entropy"},
+    uncertainty=UncertaintyRule(
+        0.1, (0.2, 0.0), (0.7, 1.0), "margin", 0.6, ("Mass",), "why",
+        Evidence(images=9, sets={"Mass": {"coverage_present": Estimate(0.9)}}),
+    ),
     explanation_trust={"pointing game": Estimate(0.5)},
     precision="int8",
     precision_loss=PrecisionLoss(9, {"Mass": 0.8}, {"Mass": None}, 0.01),

@@ -14,6 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from lucidray.bundle.card_version import CARD_VERSION, parse_card
+from lucidray.bundle.estimate import Estimate as Estimate
+from lucidray.bundle.uncertainty import UncertaintyRule
 from lucidray.config import from_mapping, to_mapping
 from lucidray.errors import BundleError, ConfigError
 from lucidray.images.preprocessing import Preprocessing
@@ -43,25 +45,6 @@ class FindingCode:
     snomed: str | None = None
     radlex: str | None = None
     source_name: str | None = None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A measured number; None = undefined.
-
-    Args:
-        value: The number.
-        low: Lower end of its 95 % interval.
-        high: Upper end of its 95 % interval.
-        count: Samples that it rests on.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = LENIENT
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    count: Count = 0
 
 
 @dataclass(frozen=True)
@@ -130,6 +113,27 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """How often a stated probability comes true: one entry a bin that holds images.
+
+    Args:
+        predicted: Mean probability in the bin.
+        observed: Share of images with the finding.
+        low: Lower end of Wilson's 95 % interval of the share.
+        high: Upper end.
+        count: Images in the bin.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = LENIENT
+
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    count: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Calibration:
     """From logits to probabilities.
 
@@ -143,7 +147,10 @@ class Calibration:
         points: ``op_norm``: probability that becomes 0.5, one a finding.
         fitted_on: The images.
         images: How many.
-        measurements: By metric: ``{"ece_before": ..., "ece_after": ...}``.
+        patients: Of how many patients.
+        measurements: By metric, as means over findings: ``{"ece_before": ..., "ece_after": ...,
+            "ece_temperature": ...}``; all but ``before`` are cross-fitted.
+        reliability: By ``"before"`` and ``"after"`` (cross-fitted), then by finding.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = LENIENT
@@ -155,7 +162,9 @@ class Calibration:
     points: tuple[Share, ...] = ()
     fitted_on: str = ""
     images: Count = 0
+    patients: Count = 0
     measurements: Mapping[str, Estimate] = field(default_factory=dict)
+    reliability: Mapping[str, Mapping[str, Reliability]] = field(default_factory=dict)
 
     @property
     def calibrated(self) -> bool:
@@ -202,7 +211,7 @@ class Card:
         operating_points: By finding; a finding without one is never called.
         training: What it learned from.
         performance: What was measured, on each set of images.
-        uncertainty: How unsure answers are recognized and refused; None: not at all.
+        uncertainty: How unsure answers are recognized and referred to a person; None: not at all.
         explanation_trust: Measures of the heat maps by name; None: not measured.
         precision: Of the network's arithmetic.
         precision_loss: What that costs; None for fp32.
@@ -235,7 +244,7 @@ class Card:
     operating_points: Mapping[str, OperatingPoint] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
     performance: tuple[Performance, ...] = ()
-    uncertainty: Mapping[str, Any] | None = None
+    uncertainty: UncertaintyRule | None = None
     explanation_trust: Mapping[str, Estimate] | None = None
     precision: Precision = "fp32"
     precision_loss: PrecisionLoss | None = None
@@ -263,6 +272,11 @@ class Card:
                 raise ConfigError(
                     f"calibration has {len(values)} {kind} for {len(names)} findings."
                 )
+        rule = self.uncertainty
+        if rule is not None and len(rule.present_from) != len(names):
+            raise ConfigError(
+                f"uncertainty has {len(rule.present_from)} bounds for {len(names)} findings."
+            )
 
 
 def to_json(card: Card) -> str:

@@ -20,8 +20,9 @@ from lucidray.bundle.archive import Archive, read
 from lucidray.bundle.card_version import parse_card
 from lucidray.bundle.engines import Engine, Outputs, make_engine
 from lucidray.bundle.installed import find_bundle
+from lucidray.bundle.uncertainty import apply, rule_from
 from lucidray.errors import BundleError, ImageError, ShapeError
-from lucidray.records import Float32, Geometry, Prediction, XRay
+from lucidray.records import Float32, Geometry, Prediction, Uncertainty, XRay
 
 if TYPE_CHECKING:
     from lucidray.bundle.card import Card
@@ -86,6 +87,7 @@ class Bundle:
         self.operating_points: Mapping[str, float] = MappingProxyType(
             {name: point["threshold"] for name, point in points.items()}
         )
+        self._rule = rule_from(self._facts.get("uncertainty"))
 
     @cached_property
     def card(self) -> Card:
@@ -219,8 +221,20 @@ class Bundle:
             found.probabilities[index],
             calibrated=method in {"platt", "temperature"},
             operating_points=self.operating_points,
+            uncertainty=self._uncertainty(found.probabilities[index]),
         )
         return Reading(prediction, found.maps[index], found.embedding[index])
+
+    def _uncertainty(self, probabilities: Float32) -> Uncertainty | None:
+        if self._rule is None:
+            return None
+        return apply(
+            self._rule,
+            probabilities,
+            findings=self.findings,
+            operating_points=self.operating_points,
+            exclusive=self.exclusive,
+        )
 
 
 def load_bundle(

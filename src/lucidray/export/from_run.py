@@ -67,7 +67,6 @@ class About:
         intended_use: ``""``: the card's own words.
         limits: What it is not for and where it fails.
         experimental: Whether its performance is too low or uncertain to rely on.
-        uncertainty: See `Card`.
         explanation_trust: See `Card`.
         created: ISO date.
     """
@@ -79,7 +78,6 @@ class About:
     intended_use: str = ""
     limits: str = "not stated"
     experimental: bool = False
-    uncertainty: Mapping[str, Any] | None = None
     explanation_trust: Mapping[str, Estimate] | None = None
     created: str = ""
 
