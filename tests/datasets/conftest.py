@@ -269,6 +269,29 @@ def lung_masks(root: Path) -> None:
     write_image(root / "mask/CHNCXR_0327_1_mask.png", value=255)
 
 
+def adult_opacity(root: Path) -> None:
+    lung_masks(root / "lungs")
+    mined = ("Pneumonia", "Mass|Infiltration", "No Finding", "Edema", "Hernia")
+    names = [f"{number:08d}_000.png" for number in range(1, 6)]
+    lines = [
+        f"{name},{found},0,{number},50,F,PA\n"
+        for number, (name, found) in enumerate(zip(names, mined, strict=True), 1)
+    ]
+    write_text(
+        root / "nih/Data_Entry_2017.csv",
+        "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,"
+        "View Position\n" + "".join(lines),
+    )
+    write_text(
+        root / "nih/rsna_opacity_boxes.csv",
+        "Image Index,class,x,y,width,height\n"
+        "00000001_000.png,No Lung Opacity / Not Normal,,,,\n"
+        "00000002_000.png,Lung Opacity,1,2,3,4\n",
+    )
+    for name in names:
+        write_image(root / "nih/images" / name)
+
+
 def eye_gaze(root: Path) -> None:
     write_text(
         root / "master_sheet.csv",
@@ -311,6 +334,7 @@ def own_table(root: Path) -> None:
 
 
 BUILDERS: dict[str, Builder] = {
+    "adult_opacity": adult_opacity,
     "brain_mri": brain,
     "chest_multiclass": chest_multiclass,
     "chexlocalize": chexlocalize,

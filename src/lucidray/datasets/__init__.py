@@ -4,6 +4,7 @@
 ``data``.
 """
 
+from lucidray.datasets import adult_opacity as adult_opacity
 from lucidray.datasets import brain_mri as brain_mri
 from lucidray.datasets import chest_multiclass as chest_multiclass
 from lucidray.datasets import chexlocalize as chexlocalize
