@@ -1,4 +1,4 @@
-"""Classifiers: backbones, heads, weights to start from, and what of them may train."""
+"""Classifiers and segmenters: backbones, heads, weights to start from, what may train."""
 
 from lucidray.models.backbones import Backbone, backbones, card, create_backbone, normalization
 from lucidray.models.baseline_cnn import BaselineCNN
@@ -15,6 +15,7 @@ from lucidray.models.freezing import (
 )
 from lucidray.models.heads import Pool, build_head
 from lucidray.models.layers import Layer, layers
+from lucidray.models.segmenter import Segmenter, build_segmenter
 from lucidray.models.spec import ModelSpec
 from lucidray.models.stages import Stage, last_block, stages
 from lucidray.models.weights import load_weights
@@ -30,12 +31,14 @@ __all__ = [
     "ModelSpec",
     "ParameterCount",
     "Pool",
+    "Segmenter",
     "Split",
     "Stage",
     "XRV_FILES",
     "backbones",
     "build_head",
     "build_model",
+    "build_segmenter",
     "card",
     "count_as_keras_resnet",
     "count_parameters",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from timm import models as timm_models
@@ -100,12 +100,19 @@ class Classifier(nn.Module):
     def train(self, mode: bool = True) -> Classifier:
         """Set training mode, but leave all that is frozen in evaluation mode."""
         super().train(mode)
-        if mode:
-            for module in self.modules():
-                parameters = list(module.parameters())
-                if parameters and not any(weight.requires_grad for weight in parameters):
-                    module.train(False)
-        return self
+        return rest_frozen(self)
+
+
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+def rest_frozen(model: _Network) -> _Network:
+    """Put every module whose parameters are all frozen into evaluation mode; return the model."""
+    for module in model.modules() if model.training else ():
+        parameters = list(module.parameters())
+        if parameters and not any(weight.requires_grad for weight in parameters):
+            module.train(False)
+    return model
 
 
 def build_model(

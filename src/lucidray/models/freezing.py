@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lucidray.errors import ConfigError, ModelError, unknown_name
 from lucidray.models.classifier import Classifier
 from lucidray.models.layers import layers
+from lucidray.models.segmenter import Segmenter
 from lucidray.models.stages import Stage, last_block, stages
 
 FreezingPolicy = Literal[
@@ -48,13 +49,13 @@ class Split(NamedTuple):
 
 
 def freeze(
-    model: Classifier,
+    model: Classifier | Segmenter,
     policy: FreezingPolicy | str,
     *,
     layer_count: int | None = None,
     fraction: float = 0.25,
 ) -> ParameterCount:
-    """Freeze parts of a model's backbone; the head always trains.
+    """Freeze parts of a model's backbone; head and decoder always train.
 
     ``frozen`` and ``classifier_only`` (two documents' names of one thing) freeze all of the
     backbone; ``last_block`` all before its last block (``stages.last_block``); ``last_n_layers``
@@ -75,14 +76,17 @@ def freeze(
     Raises:
         UnknownNameError: No such policy.
         ConfigError: `layer_count` or `fraction` is missing or out of range.
-        ModelError: The architecture has no last block that we know of.
+        ModelError: The architecture has no last block that we know of, or its layers are not
+            counted.
     """
     if policy not in FREEZING_POLICIES:
         raise unknown_name("freezing policy", policy, FREEZING_POLICIES)
     free = _free_names(model, policy, layer_count, fraction)
     for name, weight in model.backbone.named_parameters():
         weight.requires_grad_(name in free)
-    model.head.requires_grad_(True)
+    for name, part in model.named_children():
+        if name != "backbone":
+            part.requires_grad_(True)
     model.train(model.training)
     return count_parameters(model)
 
@@ -152,13 +156,17 @@ def split_at_frozen(model: Classifier) -> Split | None:
 
 
 def _free_names(
-    model: Classifier, policy: str, layer_count: int | None, fraction: float
+    model: Classifier | Segmenter, policy: str, layer_count: int | None, fraction: float
 ) -> frozenset[str]:
     names = frozenset(name for name, _ in model.backbone.named_parameters())
     if policy == "full":
         return names
     if policy in {"frozen", "classifier_only"}:
         return frozenset()
+    if isinstance(model, Segmenter):
+        raise ModelError(
+            f"policy '{policy}' is not known for a model with a decoder; choose full or frozen."
+        )
     if policy == "last_block":
         block = last_block(model.backbone)
         if block is None:

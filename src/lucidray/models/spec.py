@@ -1,4 +1,4 @@
-"""What a classifier is made of, as plain values that a recipe can hold."""
+"""What a network is made of, as plain values that a recipe can hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Activation = Literal["relu", "gelu"]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A classifier, described so that a TOML file can name it and a run can repeat it.
+    """A network, described so that a TOML file can name it and a run can repeat it.
 
     The heads of the source documents, as values (S0 to S4 of ``docs/explanation``):
     S0 ``hidden=(256,), activation="gelu", dropout_before=0.5``;
@@ -37,6 +37,9 @@ class ModelSpec:
             does where that is more than a mean (class token, norm after pooling) = ``native``.
         drop_rate: Dropout within the backbone, where it has any (DenseNet, ViT).
         drop_path: Stochastic depth within the backbone, where it has any.
+        decoder: Makes a segmenter instead of a classifier: widths of the steps by which maps grow
+            again, coarsest first. Each doubles the resolution and takes in the backbone's own map
+            of that size, so a backbone gives one stage more than there are steps.
     """
 
     __pydantic_config__ = STRICT
@@ -52,6 +55,7 @@ class ModelSpec:
     pool: PoolKind = "auto"
     drop_rate: float = 0.0
     drop_path: float = 0.0
+    decoder: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.head == "mlp") != bool(self.hidden):
@@ -60,10 +64,15 @@ class ModelSpec:
                 'hidden layer, an mlp head at least one. Set head = "mlp" with hidden = [128], '
                 "or leave both out."
             )
-        if self.in_channels < 1 or any(width < 1 for width in self.hidden):
+        if self.in_channels < 1 or any(width < 1 for width in (*self.hidden, *self.decoder)):
             raise ConfigError(
-                f"in_channels is {self.in_channels} and hidden {list(self.hidden)}; "
-                "all must be at least 1."
+                f"in_channels is {self.in_channels}, hidden {list(self.hidden)} and decoder "
+                f"{list(self.decoder)}; all must be at least 1."
+            )
+        if self.decoder and (self.hidden or self.pool != "auto" or self.dropout_before):
+            raise ConfigError(
+                "a model with a decoder makes masks and has no pooling and no hidden layers; "
+                "leave out head, hidden, pool and dropout_before, or leave out decoder."
             )
         for name in ("dropout_before", "dropout_after", "drop_rate", "drop_path"):
             value = getattr(self, name)
