@@ -15,7 +15,7 @@ from lucidray.errors import ImageError, ModelError, UnknownNameError
 from lucidray.images.geometry import identity
 from lucidray.images.preprocessing import Preprocessing, preprocess
 from lucidray.images.read import read_xray, xray_from_array
-from lucidray.pipeline import diagnose
+from lucidray.pipeline import diagnose, explain_judgment, judge
 from lucidray.records import Float32, Geometry, Prediction, Refusal, XRay
 
 ONES = np.ones((4, 4), np.float32)
@@ -187,3 +187,28 @@ def test_a_refused_image_gets_no_call_and_no_map(film: XRay) -> None:
     assert found.prediction.refusal == Refusal("polarity", "inverted")
     assert found.prediction.positive("Mass") is None
     assert found.attributions == ()
+
+
+def test_boxes_stand_around_what_is_called_present_and_nowhere_else(film: XRay) -> None:
+    spot = np.zeros((4, 4), np.float32)
+    spot[1, 2] = 1
+    names = ("Pneumonia", "Effusion", "Mass", "Edema", "Normal")
+    points = dict.fromkeys(("Pneumonia", "Mass", "Edema", "Normal"), 0.5)
+    maps = (spot, spot, spot, -ONES, spot)
+    reader = FakeReader(names, (2.0, 2.0, -2.0, 2.0, 2.0), maps, operating_points=points)
+    found = diagnose(film, reader).boxes
+    assert found == {"Pneumonia": ((8, 4, 12, 8),), "Effusion": (), "Mass": (), "Edema": (),
+                     "Normal": ()}  # fmt: skip
+    assert set(diagnose(film, reader, findings=["Pneumonia"]).boxes) == {"Pneumonia"}
+
+
+def test_a_judgment_explains_what_it_is_asked_for_later(film: XRay) -> None:
+    reader = FakeReader()
+    judgment = judge(film, reader)
+    whole = diagnose(film, reader)
+    assert judgment.image_sha256 == whole.image_sha256
+    found = explain_judgment(judgment, ["Effusion"]).attributions
+    np.testing.assert_array_equal(found[0].values, whole.attributions[1].values)
+    np.testing.assert_array_equal(judgment.raw("Effusion"), -ONES)
+    with pytest.raises(UnknownNameError, match="Pneumonia"):
+        judgment.raw("No Finding")

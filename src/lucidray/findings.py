@@ -91,6 +91,9 @@ _ALL = (
 #: Every finding, by canonical name.
 FINDINGS: Mapping[str, Finding] = MappingProxyType({finding.name: finding for finding in _ALL})
 
+#: Findings that say that nothing is there.
+ABSENCES = frozenset({"No Finding", "No Tumor", "Normal"})
+
 #: The 14 labels of ChestX-ray14, in the order of Wang et al. 2017 (alphabetical).
 CHESTXRAY14 = (
     "Atelectasis",

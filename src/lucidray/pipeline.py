@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from lucidray.errors import ModelError, unknown_name
+from lucidray.findings import ABSENCES
 from lucidray.images.attribution import attribute
+from lucidray.images.boxes import boxes_of_map
 from lucidray.images.preprocessing import Preprocessing, preprocess
 from lucidray.images.read import read_xray
 from lucidray.records import (
+    Attribution,
+    Box,
     Diagnosis,
     Float32,
     Geometry,
@@ -64,6 +69,41 @@ class FilmReader(Protocol):
         """Return the prediction, raw maps ``(F, h, w)``, and from the file to what they span."""
 
 
+@dataclass(frozen=True)
+class Judgment:
+    """What a model says of one image before anything is carried to the image's pixels.
+
+    Args:
+        image_sha256: Digest of the file that was read.
+        prediction: What the model says.
+        maps: float32 ``(F, h, w)``, raw and signed.
+        geometry: From the file's pixels to what the maps span.
+        method: The explanation method that made them.
+        provenance: Weights digest, versions, configuration.
+    """
+
+    image_sha256: str
+    prediction: Prediction
+    maps: Float32
+    geometry: Geometry
+    method: str
+    provenance: Mapping[str, Any]
+
+    def raw(self, finding: str) -> Float32:
+        """Return the raw map of a finding, or of the absence of a model's only one.
+
+        Raises:
+            UnknownNameError: The model does not judge it.
+        """
+        known = self.prediction.findings
+        _check((finding,), known)
+        return np.asarray(self.maps[known.index(finding)] if finding in known else -self.maps[0])
+
+    def attribution(self, finding: str) -> Attribution:
+        """Return where the model looked for a finding, on the file's pixels; else as `raw`."""
+        return attribute(finding, self.raw(finding), self.geometry, self.method)
+
+
 def diagnose(
     image: XRay | str | Path,
     reader: Reader | FilmReader,
@@ -82,8 +122,9 @@ def diagnose(
 
     Returns:
         The diagnosis; its attributions stand in the order of `findings`, each on the pixels of
-        the file. An attribution without positive evidence says so in its status. Where the model
-        refuses the image (``diagnosis.prediction.refusal``) there are none.
+        the file. An attribution without positive evidence says so in its status. Boxes are drawn
+        around the strong spots of those findings that reach their operating point. Where the
+        model refuses the image (``diagnosis.prediction.refusal``) there are neither.
 
     Raises:
         ImageError: The file is no readable radiograph.
@@ -93,15 +134,52 @@ def diagnose(
     xray = image if isinstance(image, XRay) else read_xray(image)
     wanted = reader.findings if findings is None else tuple(findings)
     _check(wanted, reader.findings)
+    return explain_judgment(judge(xray, reader, method=method), wanted)
+
+
+def judge(xray: XRay, reader: Reader | FilmReader, *, method: str = "grad_cam") -> Judgment:
+    """Ask a model about a radiograph, and leave its maps as the model made them.
+
+    Args:
+        xray: The radiograph.
+        reader: The trained model.
+        method: A registered explanation method.
+
+    Raises:
+        ModelError: The model gave logits that are not finite.
+    """
     prediction, maps, geometry = _ask(reader, xray, method)
-    if prediction.refusal is not None:
-        wanted = ()
+    return Judgment(xray.sha256, prediction, maps, geometry, method, dict(reader.provenance))
+
+
+def explain_judgment(judgment: Judgment, findings: Sequence[str]) -> Diagnosis:
+    """Carry the maps of some findings to the file's pixels, and box them; else as `diagnose`."""
+    refused = judgment.prediction.refusal is not None
+    maps = tuple(judgment.attribution(name) for name in (() if refused else findings))
     return Diagnosis(
-        xray.sha256,
-        prediction,
-        tuple(attribute(*_map_of(name, maps, reader), geometry, method) for name in wanted),
-        provenance=dict(reader.provenance),
+        judgment.image_sha256,
+        judgment.prediction,
+        maps,
+        provenance=judgment.provenance,
+        boxes={each.finding: boxes_of(each, judgment.prediction) for each in maps},
     )
+
+
+def boxes_of(attribution: Attribution, prediction: Prediction) -> tuple[Box, ...]:
+    """Return the boxes around a map's strong spots.
+
+    Args:
+        attribution: The map.
+        prediction: Of the same image.
+
+    Returns:
+        None at all unless the finding reaches its operating point, is the presence of something,
+        and has positive evidence.
+    """
+    name = attribution.finding
+    if name in ABSENCES or attribution.status != "ok" or not prediction.positive(name):
+        return ()
+    return boxes_of_map(attribution.values)
 
 
 #: What the absence of a binary model's only finding is called.
@@ -130,12 +208,6 @@ def _check(wanted: tuple[str, ...], known: tuple[str, ...]) -> None:
     for name in wanted:
         if name not in known and not (name == ABSENCE and len(known) == 1):
             raise unknown_name("finding", name, known)
-
-
-def _map_of(name: str, maps: Float32, reader: Reader | FilmReader) -> tuple[str, Float32]:
-    if name not in reader.findings:
-        return name, -maps[0]
-    return name, maps[reader.findings.index(name)]
 
 
 def _prediction(logits: Float32, reader: Reader) -> Prediction:

@@ -22,6 +22,9 @@ Bool = npt.NDArray[np.bool_]
 ViewPosition = Literal["PA", "AP", "LL", "RL"]
 AttributionStatus = Literal["ok", "no_positive_evidence", "not_finite"]
 
+#: ``(x_min, y_min, x_max, y_max)``, half-open source pixels.
+Box = tuple[int, int, int, int]
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -261,6 +264,8 @@ class Diagnosis:
         attributions: Where it looked, one a finding explained.
         measurements: What was measured of it.
         provenance: Weights digest, versions, configuration.
+        boxes: By finding explained: boxes around the strong spots of its map, the largest first;
+            none unless the finding is called present.
     """
 
     image_sha256: str
@@ -268,3 +273,4 @@ class Diagnosis:
     attributions: tuple[Attribution, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
