@@ -225,7 +225,7 @@ def test_spectra_take_the_sharpness_of_the_reference_and_nothing_else() -> None:
 
 def test_reframing_changes_margins_only_and_often_blackens_them() -> None:
     images = torch.rand(200, 1, 40, 40, generator=seeded()) * 0.5 + 0.25
-    framed = warp.reframe(images, 0.2, seeded(1))
+    framed = warp.draw_frame(images, 0.2, seeded(1)).around(images)
     torch.testing.assert_close(framed[:, :, 8:-8, 8:-8], images[:, :, 8:-8, 8:-8])
     changed = (framed != images).flatten(1).any(1).float().mean()
     black = (framed == 0).flatten(1).any(1).float().mean()

@@ -17,7 +17,14 @@ from torch import Tensor
 from lucidray.config import STRICT
 from lucidray.training import intensity
 from lucidray.training.style import match_histograms, match_spectra, mix_amplitudes
-from lucidray.training.warp import PADDING_MODES, check_batch, random_affine, reframe, uniform, warp
+from lucidray.training.warp import (
+    PADDING_MODES,
+    check_batch,
+    draw_frame,
+    random_affine,
+    uniform,
+    warp,
+)
 
 Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -92,7 +99,7 @@ class Augment:
     @property
     def active(self) -> bool:
         """Whether any option is on."""
-        return any(getattr(self, name) for name in (*GEOMETRIC, *_STEPS))
+        return any(getattr(self, name) for name in (*GEOMETRIC, "reframe", *_STEPS))
 
 
 Step = Callable[[Tensor, float, torch.Generator], Tensor]
@@ -117,33 +124,72 @@ def augment(images: Tensor, options: Augment, generator: torch.Generator) -> Ten
     ...             torch.ones(2, 1, 8, 8))
     True
     """
+    masks = images.new_zeros(len(images), 0, *images.shape[-2:])
+    return augment_masked(images, masks, options, generator)[0]
+
+
+def augment_masked(
+    images: Tensor, masks: Tensor, options: Augment, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Vary images, and masks of them as their pixels move; else as `augment`.
+
+    Args:
+        images: float ``(B, 1, H, W)`` in [0, 1].
+        masks: float ``(B, F, H, W)`` in [0, 1]: how much of each pixel each mask covers.
+        options: What may vary, and how strongly.
+        generator: Source of all randomness, on the device of `images`.
+
+    Returns:
+        Both, of the same shapes. Beyond the edge a mask is empty unless the image is reflected.
+    """
     check_batch(images)
     if not options.active:
-        return images
+        return images, masks
     steps = [name for name in _STEPS if getattr(options, name)]
     for name in (step for step in steps if step in _BEFORE_WARP):
         images = _by_chance(images, name, options, generator)
     if any(getattr(options, name) for name in GEOMETRIC):
-        images = _warp(images, options, generator)
+        images, masks = _warp(images, masks, options, generator)
+    if options.reframe:
+        images, masks = _reframe(images, masks, options, generator)
     for name in (step for step in steps if step not in _BEFORE_WARP):
         images = _by_chance(images, name, options, generator)
-    return images.clamp(0, 1)
+    return images.clamp(0, 1), masks
 
 
-def _warp(images: Tensor, options: Augment, generator: torch.Generator) -> Tensor:
+def _warp(
+    images: Tensor, masks: Tensor, options: Augment, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     chosen = {name: getattr(options, name) for name in (*GEOMETRIC, "zoom_separately")}
     matrix = random_affine(len(images), images.shape[-1], generator, **chosen)
     kinds = tuple(PADDING_MODES) if options.padding == "random" else (options.padding,)
     padding = kinds[int(uniform(generator, 1, 0, len(kinds)))]
-    return warp(images, matrix, padding=padding)
+    of_masks = "reflect" if padding == "reflect" else "zeros"
+    moved = [
+        warp(masks[:, index : index + 1], matrix, padding=of_masks)
+        for index in range(masks.shape[1])
+    ]
+    return warp(images, matrix, padding=padding), torch.cat([*moved, masks[:, :0]], dim=1)
+
+
+def _reframe(
+    images: Tensor, masks: Tensor, options: Augment, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    frame = draw_frame(images, options.reframe, generator)
+    chosen = _chosen(len(images), options, generator)
+    around = torch.where(chosen, frame.around(images), images)
+    return around, torch.where(chosen, frame.around_masks(masks), masks)
 
 
 def _by_chance(images: Tensor, name: str, options: Augment, generator: torch.Generator) -> Tensor:
     changed = _STEPS[name](images, getattr(options, name), generator)
+    return torch.where(_chosen(len(images), options, generator), changed, images)
+
+
+def _chosen(count: int, options: Augment, generator: torch.Generator) -> Tensor:
     if options.chance == 1:
-        return changed
-    chosen = uniform(generator, len(images), 0, 1) < options.chance
-    return torch.where(chosen[:, None, None, None], changed, images)
+        return torch.ones((), dtype=torch.bool, device=generator.device)
+    return (uniform(generator, count, 0, 1) < options.chance)[:, None, None, None]
 
 
 def _style(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -209,7 +255,6 @@ def _erase(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
 
 #: In the order in which a picture suffers them: the machine, the optics, the exposure, the file.
 _STEPS: dict[str, Step] = {
-    "reframe": reframe,
     "spectrum": _spectrum,
     "style": _style,
     "fourier": _fourier,

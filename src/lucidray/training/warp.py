@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
@@ -95,8 +96,35 @@ def warp(images: Tensor, matrix: Tensor, *, padding: str = "reflect") -> Tensor:
     )
 
 
-def reframe(images: Tensor, width: float, generator: torch.Generator) -> Tensor:
-    """Replace the margins of each image by another's, or by plain grey or black.
+@dataclass(frozen=True)
+class Frame:
+    """New margins for a batch of images, as `draw_frame` draws them.
+
+    Args:
+        outside: bool ``(B, 1, H, W)``, the margins.
+        order: ``(B,)``, the image that lends each its margins.
+        level: ``(B, 1, 1, 1)``, the level of plain ones.
+        plain: bool ``(B, 1, 1, 1)``, whether margins are plain.
+    """
+
+    outside: Tensor
+    order: Tensor
+    level: Tensor
+    plain: Tensor
+
+    def around(self, images: Tensor) -> Tensor:
+        """Return images ``(B, 1, H, W)`` with the new margins."""
+        lent = torch.where(self.plain, self.level, images[self.order])
+        return torch.where(self.outside, lent, images)
+
+    def around_masks(self, masks: Tensor) -> Tensor:
+        """Return masks ``(B, F, H, W)`` of the same images; plain margins show nothing."""
+        lent = torch.where(self.plain, 0, masks[self.order])
+        return torch.where(self.outside, lent, masks)
+
+
+def draw_frame(images: Tensor, width: float, generator: torch.Generator) -> Frame:
+    """Draw new margins for a batch: another image's, or plain grey or black.
 
     What stands at the border (collimation, arms, markers, the edge of a scan) often tells the
     hospital, and with it the class. Here it tells nothing: half of the margins come from
@@ -106,9 +134,6 @@ def reframe(images: Tensor, width: float, generator: torch.Generator) -> Tensor:
         images: float ``(B, 1, H, W)`` in [0, 1].
         width: Largest margin, as a fraction of the side; each of the four is drawn by itself.
         generator: Source of all randomness.
-
-    Returns:
-        float ``(B, 1, H, W)``.
     """
     count, (height, width_px) = len(images), images.shape[-2:]
     left, right, top, bottom = (uniform(generator, count, 0, width) for _ in range(4))
@@ -120,7 +145,7 @@ def reframe(images: Tensor, width: float, generator: torch.Generator) -> Tensor:
     order = torch.randperm(count, generator=generator, device=generator.device)
     level = uniform(generator, count, -1, 0.6).clamp(min=0)[:, None, None, None]
     plain = (uniform(generator, count, 0, 1) < 0.5)[:, None, None, None]
-    return torch.where(outside, torch.where(plain, level, images[order]), images)
+    return Frame(outside, order, level, plain)
 
 
 def random_affine(
