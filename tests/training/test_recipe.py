@@ -142,3 +142,16 @@ def test_a_monitor_that_validation_leaves_undefined_is_refused_before_training(
         prepare_task(recipe, one_class, cache=cache)
     plain = from_mapping(Recipe, {"data": data}, where="test")
     assert len(prepare_task(plain, one_class, cache=cache).validation.table) == 3
+
+
+def test_the_splits_of_another_run_are_taken_as_they_are(table: ImageTable, tmp_path: Path) -> None:
+    rows = table.rows.assign(split=["test"] * 5 + ["train"] * 20 + ["validation"] * 7)
+    rows[["image", "split"]].iloc[1:].to_csv(tmp_path / "split.csv", index=False)
+    found = split_table(table, Data(split_from=str(tmp_path))).rows["split"]
+    assert found.isna().tolist() == [True] + [False] * 31
+    assert list(found[1:]) == list(rows["split"][1:])
+    with pytest.raises(DataError, match="holds no splits"):
+        split_table(table, Data(split_from=str(tmp_path / "none")))
+    (tmp_path / "split.csv").write_text("image,split\nother,train\n", encoding="utf-8")
+    with pytest.raises(DataError, match="none of the 32 images"):
+        split_table(table, Data(split_from=str(tmp_path)))

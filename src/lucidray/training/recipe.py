@@ -63,6 +63,8 @@ class Data:
             no official ones.
         test: The same for a test set.
         split_seed: Seed of that draw.
+        split_from: Another run's folder, whose splits are taken as they are, so that a run that
+            goes on from its weights meets no patient in another part; ``""``: none.
         overlap: What to do with training images whose patient is also in an official test or
             validation split: ``"error"``, ``"drop"`` or ``"allow"``.
         skip_unreadable: Train without the files that cannot be read, instead of refusing.
@@ -76,6 +78,7 @@ class Data:
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test: Annotated[float, Field(ge=0, lt=1)] = 0.0
     split_seed: Annotated[int, Field(ge=0)] = 0
+    split_from: str = ""
     overlap: Overlap = "error"
     skip_unreadable: bool = False
 

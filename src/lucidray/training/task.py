@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from lucidray.datasets import load_dataset
 from lucidray.datasets.split import assign_splits
@@ -104,7 +105,13 @@ def read_table(data: str | Path | ImageTable, options: Data) -> ImageTable:
 
 
 def split_table(table: ImageTable, options: Data) -> ImageTable:
-    """Divide a table as a recipe says."""
+    """Divide a table as a recipe says.
+
+    Raises:
+        DataError: The run that the splits come from has none, or for other images.
+    """
+    if options.split_from:
+        return _split_as(table, Path(options.split_from) / "split.csv")
     return assign_splits(
         table,
         validation=options.validation,
@@ -114,6 +121,22 @@ def split_table(table: ImageTable, options: Data) -> ImageTable:
         keep_validation=options.keep_validation,
         overlap=options.overlap,
     )
+
+
+def _split_as(table: ImageTable, path: Path) -> ImageTable:
+    try:
+        known = pd.read_csv(path, dtype=str).set_index("image")["split"]
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path} holds no splits; data.split_from names the folder of a finished run."
+        ) from error
+    split = table.rows["image"].map(known)
+    if split.isna().all():
+        raise DataError(
+            f"{path} names none of the {len(table)} images of '{table.name}'; data.split_from "
+            "names a run on the same data set."
+        )
+    return replace(table, rows=table.rows.assign(split=split.astype(object)))
 
 
 def choose_findings(table: ImageTable, wanted: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
