@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from lucidray.errors import ShapeError
 from lucidray.images.geometry import (
@@ -158,6 +159,38 @@ def test_turned_geometries_work_too() -> None:
     np.testing.assert_array_equal(mask_to_source(turned > 7, geometry), source > 7)
     np.testing.assert_array_equal(mask_to_model(source > 7, geometry), turned > 7)
     np.testing.assert_allclose(map_boxes([0, 0, 2, 1], geometry), [3, 0, 4, 2])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    source=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    cells=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    entries=st.lists(st.floats(-1.5, 1.5), min_size=6, max_size=6),
+    upright=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_heat_maps_and_masks_are_sampled_as_by_scipy(
+    source: tuple[int, int],
+    cells: tuple[int, int],
+    entries: list[float],
+    upright: bool,
+    seed: int,
+) -> None:
+    a, b, c, d, e, f = entries
+    b, d = (0.0, 0.0) if upright else (b, d)
+    geometry = Geometry(((a, b, 9 * c), (d, e, 9 * f)), source, cells)
+    heatmap = np.random.default_rng(seed).standard_normal(cells).astype(np.float32)
+    y, x = np.mgrid[0 : source[0], 0 : source[1]] + 0.5
+    spots = map_points(np.stack([x, y], axis=-1), geometry)
+    clear = (np.abs(spots - np.rint(spots)) > 1e-6).all(axis=-1)  # on no edge between pixels
+    inside = ((spots > 0) & (spots < cells[::-1])).all(axis=-1)
+    where = [spots[..., 1] - 0.5, spots[..., 0] - 0.5]
+    smooth = ndimage.map_coordinates(heatmap, where, order=1, mode="nearest")
+    ours = heatmap_to_source(heatmap, geometry, outside=-9)
+    np.testing.assert_allclose(ours[clear], np.where(inside, smooth, -9)[clear], atol=1e-5)
+    near = ndimage.map_coordinates(heatmap, where, order=0, mode="nearest")
+    mask = mask_to_source(heatmap > 0, geometry)
+    np.testing.assert_array_equal(mask[clear], ((near > 0) & inside)[clear])
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 5), (-1, 0, 3, 3), (0, 0, 30, 5), (4, 4, 3, 5)])

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, sparse
 
 from lucidray.errors import ShapeError
+from lucidray.images.banded import Band, band, multiply
 from lucidray.records import Bool, Float32, Float64, Geometry
 
 Box = tuple[float, float, float, float]
@@ -160,8 +160,8 @@ def heatmap_to_source(
     """Bring a heat map back from the model's grid to source pixels.
 
     Args:
-        heatmap: ``(h, w)`` of any resolution; it spans the whole derived image, so a 7 x 7 map of
-            a 224 x 224 input has cells of 32 pixels.
+        heatmap: ``(h, w)``, finite, of any resolution; it spans the whole derived image, so a
+            7 x 7 map of a 224 x 224 input has cells of 32 pixels.
         geometry: From the source to the derived image.
         outside: Value of source pixels whose center the derived image does not show (cropped
             away); ``nan`` marks them as unknown.
@@ -173,11 +173,11 @@ def heatmap_to_source(
     values = _plane(heatmap, "heat map").astype(np.float32, copy=False)
     way = compose(geometry, scaling(geometry.shape, (values.shape[0], values.shape[1])))
     if not _is_upright(way):
-        return _sample_turned(values, way, order=1, outside=outside)
+        return _linear_turned(values, way, outside)
     (a, _, c), (_, e, f) = way.matrix
-    rows, rows_inside = _linear_rows(way.source_shape[0], values.shape[0], e, f)
-    columns, columns_inside = _linear_rows(way.source_shape[1], values.shape[1], a, c)
-    mapped = np.asarray(rows @ np.ascontiguousarray((columns @ values.T).T))
+    rows, rows_inside = _linear_band(way.source_shape[0], values.shape[0], e, f)
+    columns, columns_inside = _linear_band(way.source_shape[1], values.shape[1], a, c)
+    mapped = multiply(rows, values, columns)
     if not (rows_inside.all() and columns_inside.all()):
         mapped[~rows_inside, :] = outside
         mapped[:, ~columns_inside] = outside
@@ -223,7 +223,7 @@ def mask_to_model(mask: Bool, geometry: Geometry) -> Bool:
 
 def _nearest(values: Bool, way: Geometry) -> Bool:
     if not _is_upright(way):
-        return _sample_turned(values.astype(np.float32), way, order=0, outside=0.0) > 0.5
+        return _nearest_turned(values, way)
     (a, _, c), (_, e, f) = way.matrix
     rows, rows_inside = _nearest_index(way.source_shape[0], values.shape[0], e, f)
     columns, columns_inside = _nearest_index(way.source_shape[1], values.shape[1], a, c)
@@ -239,30 +239,46 @@ def _nearest_index(
     return np.clip(index, 0, size - 1), (position >= 0) & (position < size)
 
 
-def _linear_rows(
-    count: int, size: int, scale: float, offset: float
-) -> tuple[sparse.csr_matrix, Bool]:
-    position = (np.arange(count) + 0.5) * scale + offset
+def _linear_band(count: int, size: int, scale: float, offset: float) -> tuple[Band, Bool]:
+    position = (np.arange(count, dtype=np.float64) + 0.5) * scale + offset
     inside = (position >= 0) & (position <= size)
+    low, share = _between(position, size)
+    weights = np.stack([1 - share, share], axis=1)
+    return band(low, weights, size), inside
+
+
+def _between(position: Float64, size: int) -> tuple[npt.NDArray[np.intp], Float64]:
+    """Return the lower of the two cells whose centers a place lies between, and its way to both."""
     place = np.clip(position - 0.5, 0, size - 1)
     low = np.minimum(place.astype(np.intp), max(size - 2, 0))
-    high = np.minimum(low + 1, size - 1)
-    share = (place - low).astype(np.float32)
-    row = np.arange(count)
-    values = np.concatenate([1 - share, share])
-    where = (np.concatenate([row, row]), np.concatenate([low, high]))
-    return sparse.csr_matrix((values, where), shape=(count, size)), inside
+    return low, place - low
 
 
-def _sample_turned(values: Float32, way: Geometry, *, order: int, outside: float) -> Float32:
+def _linear_turned(values: Float32, way: Geometry, outside: float) -> Float32:
+    x, y, inside = _spots(values.shape, way)
+    left, across = _between(x, values.shape[1])
+    top, down = _between(y, values.shape[0])
+    right = np.minimum(left + 1, values.shape[1] - 1)
+    bottom = np.minimum(top + 1, values.shape[0] - 1)
+    upper = values[top, left] * (1 - across) + values[top, right] * across
+    lower = values[bottom, left] * (1 - across) + values[bottom, right] * across
+    return np.where(inside, upper * (1 - down) + lower * down, outside).astype(np.float32)
+
+
+def _nearest_turned(values: Bool, way: Geometry) -> Bool:
+    x, y, inside = _spots(values.shape, way)
+    row = np.clip(np.floor(y).astype(np.intp), 0, values.shape[0] - 1)
+    column = np.clip(np.floor(x).astype(np.intp), 0, values.shape[1] - 1)
+    return np.asarray(values[row, column] & inside)
+
+
+def _spots(shape: tuple[int, ...], way: Geometry) -> tuple[Float64, Float64, Bool]:
+    """Return where the centers of all source pixels lie in the derived image, and which inside."""
     height, width = way.source_shape
-    y, x = np.mgrid[0:height, 0:width] + 0.5
-    spots = map_points(np.stack([x, y], axis=-1), way)
-    inside = (spots >= 0).all(-1) & (spots[..., 0] <= values.shape[1])
-    inside &= spots[..., 1] <= values.shape[0]
-    where = [spots[..., 1] - 0.5, spots[..., 0] - 0.5]
-    mapped = ndimage.map_coordinates(values, where, order=order, mode="nearest")
-    return np.where(inside, mapped, np.float32(outside)).astype(np.float32)
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    x, y = np.moveaxis(map_points(np.stack([columns, rows], axis=-1), way), -1, 0)
+    inside = (x >= 0) & (y >= 0) & (x <= shape[1]) & (y <= shape[0])
+    return x, y, inside
 
 
 def _is_upright(geometry: Geometry) -> bool:

@@ -1,7 +1,7 @@
 """Antialiased resizing, the same numbers as Pillow's, torch's and ONNX's.
 
 Each output pixel is a weighted mean of the source pixels under a triangle whose half-width is the
-larger of one source pixel and one output pixel. The two axes are separate sparse matrices, so a
+larger of one source pixel and one output pixel. The two axes are separate band matrices, so a
 1024 x 1024 image becomes 224 x 224 in less than a millisecond.
 """
 
@@ -11,9 +11,9 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy import sparse
 
 from lucidray.errors import ShapeError
+from lucidray.images.banded import Band, band, multiply
 from lucidray.records import Float32
 
 Window = tuple[float, float, float, float]
@@ -56,8 +56,7 @@ def resample(pixels: Float32, shape: tuple[int, int], window: Window | None = No
         return part.copy()
     rows = _weights(bottom - top, y_min - top, y_max - top, shape[0])
     columns = _weights(right - left, x_min - left, x_max - left, shape[1])
-    slim = rows @ part
-    return np.ascontiguousarray((columns @ np.ascontiguousarray(slim.T)).T)
+    return multiply(rows, part, columns)
 
 
 def _span(low: float, high: float, size: int) -> tuple[int, int]:
@@ -70,23 +69,20 @@ def _span(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
-def _weights(size: int, low: float, high: float, count: int) -> sparse.csr_matrix:
+def _weights(size: int, low: float, high: float, count: int) -> Band:
     scale = (high - low) / count
     support = max(scale, 1.0)
     center = low + (np.arange(count) + 0.5) * scale
     first = np.maximum((center - support + 0.5).astype(np.intp), 0)
     last = np.minimum((center + support + 0.5).astype(np.intp), size)
     first, last = np.minimum(first, size - 1), np.maximum(last, 1)
-    taps = np.maximum(last - first, 1)
-    row = np.repeat(np.arange(count), taps)
-    start = np.repeat(np.cumsum(taps) - taps, taps)
-    column = np.arange(len(row)) - start + np.repeat(first, taps)
-    value = np.maximum(1 - np.abs((column + 0.5 - center[row]) / support), 0)
-    total = np.bincount(row, weights=value, minlength=count)
-    value = np.where(total[row] > 0, value / np.where(total > 0, total, 1)[row], 1 / taps[row])
-    matrix = sparse.csr_matrix((value.astype(np.float32), (row, column)), shape=(count, size))
-    matrix.sort_indices()
-    return matrix
+    taps = np.maximum(last - first, 1)[:, None]
+    place = np.arange(taps.max())
+    distance = np.abs((first[:, None] + place + 0.5 - center[:, None]) / support)
+    value = np.where(place < taps, np.maximum(1 - distance, 0), 0)
+    total = value.sum(axis=1, keepdims=True)
+    even = np.where(place < taps, 1 / taps, 0)
+    return band(first, np.where(total > 0, value / np.where(total > 0, total, 1), even), size)
 
 
 def _plane(pixels: Float32) -> Float32:
