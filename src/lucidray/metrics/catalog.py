@@ -16,8 +16,26 @@ from lucidray.records import Float64, Measurement
 from lucidray.registry import Registry
 
 #: What a measure of classification is computed from: one confusion matrix at a threshold (binary
-#: or K x K), scores in any unit, probabilities of a finding, probabilities of K classes.
-Needs = Literal["counts", "matrix", "scores", "probabilities", "class_probabilities"]
+#: or K x K), scores in any unit, probabilities of a finding, probabilities of K classes. And what
+#: a measure of heat maps is computed from: maps with masks, with lungs, with the density or the
+#: points of gaze; maps alone; pairs of maps; scored boxes. And of segmentation: counts of pixels,
+#: distances of borders.
+Needs = Literal[
+    "counts",
+    "matrix",
+    "scores",
+    "probabilities",
+    "class_probabilities",
+    "mask_counts",
+    "mask_borders",
+    "maps_and_masks",
+    "maps_and_lungs",
+    "maps_and_gaze",
+    "maps_and_fixations",
+    "maps",
+    "map_pairs",
+    "scored_boxes",
+]
 
 metrics: Registry[Callable[..., Any]] = Registry("metric")
 
@@ -46,6 +64,7 @@ NO_CHANCE = Chance("depends on the threshold", lambda _: float("nan"))
 ZERO = Chance("0", lambda _: 0.0)
 HALF = Chance("0.5", lambda _: 0.5)
 PREVALENCE = Chance("prevalence", lambda shares: float(shares[-1]))
+AREA = Chance("share of the image inside the mask", lambda shares: float(shares[-1]))
 
 
 def metric(
