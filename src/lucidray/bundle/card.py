@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from lucidray.bundle.card_version import CARD_VERSION, parse_card
 from lucidray.bundle.estimate import Estimate as Estimate
+from lucidray.bundle.gate import Gate
 from lucidray.bundle.uncertainty import UncertaintyRule
 from lucidray.config import from_mapping, to_mapping
 from lucidray.errors import BundleError, ConfigError
@@ -212,6 +213,7 @@ class Card:
         training: What it learned from.
         performance: What was measured, on each set of images.
         uncertainty: How unsure answers are recognized and referred to a person; None: not at all.
+        gate: How images that the model may not judge are refused; None: not at all.
         explanation_trust: Measures of the heat maps by name; None: not measured.
         precision: Of the network's arithmetic.
         precision_loss: What that costs; None for fp32.
@@ -245,6 +247,7 @@ class Card:
     training: Training = field(default_factory=Training)
     performance: tuple[Performance, ...] = ()
     uncertainty: UncertaintyRule | None = None
+    gate: Gate | None = None
     explanation_trust: Mapping[str, Estimate] | None = None
     precision: Precision = "fp32"
     precision_loss: PrecisionLoss | None = None

@@ -26,6 +26,7 @@ from lucidray.records import Float32, Geometry, Prediction, Uncertainty, XRay
 
 if TYPE_CHECKING:
     from lucidray.bundle.card import Card
+    from lucidray.bundle.gate import Gatekeeper
     from lucidray.images.preprocessing import Preprocessing
 
 #: A radiograph, or its pixels ``(H, W)``: float in [0, 1] or uint8, 0 black, bone bright.
@@ -88,6 +89,7 @@ class Bundle:
             {name: point["threshold"] for name, point in points.items()}
         )
         self._rule = rule_from(self._facts.get("uncertainty"))
+        self._gate = self._gatekeeper()
 
     @cached_property
     def card(self) -> Card:
@@ -138,8 +140,9 @@ class Bundle:
             ImageError: The pixels are no display intensities.
             ShapeError: The image is not ``(H, W)``.
         """
-        found = self._engine.run(_pixels(image)[None, None])
-        return self._reading(found, 0)
+        xray = _xray(image)
+        found = self._engine.run(xray.pixels[None, None])
+        return self._reading(found, 0, xray)
 
     def predict(self, image: Image) -> Prediction:
         """Return the probabilities of one image; else as `read`."""
@@ -161,7 +164,7 @@ class Bundle:
         """
         pixels = _intensities(images, 3)
         found = self._engine.run(pixels[:, None])
-        return [self._reading(found, index) for index in range(len(pixels))]
+        return [self._reading(found, index, _xray(each)) for index, each in enumerate(pixels)]
 
     def read_many(self, images: Iterable[Image]) -> Iterator[Reading]:
         """Read any number of images of any sizes, as many at a time as there are streams.
@@ -213,7 +216,14 @@ class Bundle:
         within = spatial_geometry((height, width), self.preprocessing)
         return reading.prediction, reading.maps, compose(xray.geometry, within)
 
-    def _reading(self, found: Outputs, index: int) -> Reading:
+    def _gatekeeper(self) -> Gatekeeper | None:
+        if self._facts.get("gate") is None:
+            return None
+        from lucidray.bundle.gate import MEMBER, gate_from
+
+        return gate_from(self._facts["gate"], self._members.get(MEMBER))
+
+    def _reading(self, found: Outputs, index: int, xray: XRay) -> Reading:
         method = self._facts["calibration"]["method"]
         prediction = Prediction(
             self.findings,
@@ -222,6 +232,7 @@ class Bundle:
             calibrated=method in {"platt", "temperature"},
             operating_points=self.operating_points,
             uncertainty=self._uncertainty(found.probabilities[index]),
+            refusal=None if self._gate is None else self._gate.refuse(xray, found.embedding[index]),
         )
         return Reading(prediction, found.maps[index], found.embedding[index])
 
@@ -268,8 +279,12 @@ def load_bundle(
     return Bundle(path.stem, archive, running, streams)
 
 
-def _pixels(image: Image) -> Float32:
-    return image.pixels if isinstance(image, XRay) else _intensities(image, 2)
+def _xray(image: Image) -> XRay:
+    if isinstance(image, XRay):
+        return image
+    pixels = _intensities(image, 2).view()
+    shape = (pixels.shape[0], pixels.shape[1])
+    return XRay(pixels, Geometry(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), shape, shape))
 
 
 def _intensities(values: npt.NDArray[np.generic], dimensions: int) -> Float32:
