@@ -71,7 +71,7 @@ def check_quality(xray: XRay) -> tuple[QualityCheck, ...]:
         QualityCheck("polarity", polarity(pixels), -0.5, math.inf, "inverted: bone dark"),
         QualityCheck("white_share", _share(pixels > 0.998), 0, 0.4, "burnt out to white"),
         QualityCheck("black_share", _share(pixels < 0.002), 0, 0.6, "mostly black"),
-        QualityCheck("sharpness", sharpness(pixels), 0.03, 1.5, "blurred, or noise only"),
+        QualityCheck("sharpness", sharpness(pixels), 0.015, 1.5, "blurred, or noise only"),
         QualityCheck("border_share", border_share(pixels), 0, 0.4, "wide bars around the film"),
     )
 
