@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pydicom
@@ -81,7 +82,6 @@ def _add_pixels(dataset: Dataset, stored: npt.NDArray[Any], syntax: str, bits: i
 
 def encode(stored: npt.NDArray[Any], syntax: str, bits: int) -> bytes:
     """Compress stored values as a transfer syntax wants them."""
-    codecs = pytest.importorskip("imagecodecs")
     unsigned = np.ascontiguousarray(stored.view(stored.dtype.str.replace("i", "u")))
     unsigned = unsigned & unsigned.dtype.type(2**bits - 1)
     kind = syntax.removeprefix(JPEG)
@@ -90,14 +90,14 @@ def encode(stored: npt.NDArray[Any], syntax: str, bits: int) -> bytes:
         Image.fromarray(stored).save(buffer, "JPEG", quality=95)
         return buffer.getvalue()
     if kind == "51":
-        return bytes(codecs.jpeg8_encode(unsigned, level=98, bitspersample=bits))
+        return bytes(imagecodecs.jpeg8_encode(unsigned, level=98, bitspersample=bits))
     if kind in {"57", "70"}:
-        return bytes(codecs.ljpeg_encode(unsigned, bitspersample=bits))
+        return bytes(imagecodecs.ljpeg_encode(unsigned, bitspersample=bits))
     if kind in {"80", "81"}:
-        return bytes(codecs.jpegls_encode(unsigned, level=0 if kind == "80" else 2))
+        return bytes(imagecodecs.jpegls_encode(unsigned, level=0 if kind == "80" else 2))
     level = None if kind == "90" else 40
     return bytes(
-        codecs.jpeg2k_encode(
+        imagecodecs.jpeg2k_encode(
             stored, level=level, reversible=kind == "90", bitspersample=bits, codecformat="j2k"
         )
     )

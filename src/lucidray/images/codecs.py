@@ -1,20 +1,21 @@
 """Compressed frames of DICOM files as stored pixel values.
 
-Pillow (libjpeg-turbo, OpenJPEG) decodes what it can, because it can shrink while loading and
-survives damaged streams; GDCM decodes the rest. Every stream's header is checked in Python first.
+Pillow decodes 8-bit JPEG and JPEG 2000, because it can shrink while loading; imagecodecs
+(libjpeg-turbo, CharLS) decodes 12-bit and lossless JPEG and JPEG-LS. Every stream's header is
+checked in Python first, and the room for its pixels is made by it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import gdcm
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, Jpeg2KImagePlugin
 
 from lucidray.errors import ImageError
-from lucidray.images.jpeg import StreamHeader, read_header, without_remarks
+from lucidray.images.jpeg import StreamHeader, read_header
 from lucidray.images.raster import draft, load, open_image
 from lucidray.images.shrinking import UNSHRUNK, Shrink, largest_factor
 
@@ -31,9 +32,6 @@ _PROCESSES = {
     **dict.fromkeys(JPEG_LS, ("ls",)),
     **dict.fromkeys(JPEG_2000, ("2000",)),
 }
-
-gdcm.Trace.WarningOff()
-gdcm.Trace.ErrorOff()
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def decode_frame(
         return _jpeg2000(stream, header, shrink_to)
     if syntax in JPEG and header.precision == 8:
         return _jpeg(stream, header, shrink_to)
-    return Frame(_gdcm(stream, header, syntax), header.precision, lossy=header.lossy)
+    return Frame(_whole(stream, header), header.precision, lossy=header.lossy)
 
 
 def _check_promise(header: StreamHeader, syntax: str, shape: tuple[int, int]) -> None:
@@ -86,7 +84,7 @@ def _check_promise(header: StreamHeader, syntax: str, shape: tuple[int, int]) ->
         )
     if header.process not in _PROCESSES[syntax] or header.components != 1:
         raise ImageError("damaged file: its pixels are not compressed as its header says.")
-    if header.precision > 16 or (syntax in JPEG_LS and header.precision in {6, 7}):
+    if header.precision > 16:
         raise ImageError(
             f"its compressed pixels have {header.precision} bits, which cannot be decoded."
         )
@@ -136,33 +134,13 @@ def _unscaled(loaded: Pattern, header: StreamHeader) -> Pattern:
     return np.asarray(values)
 
 
-def _gdcm(stream: bytes, header: StreamHeader, syntax: str) -> Pattern:
-    dtype = np.dtype(np.uint8 if header.precision <= 8 else "<u2")
+def _whole(stream: bytes, header: StreamHeader) -> Pattern:
+    dtype = np.uint8 if header.precision <= 8 else np.uint16
+    pattern: Pattern = np.zeros((header.height, header.width), dtype)
+    ls = header.process == "ls"
+    decode = imagecodecs.jpegls_decode if ls else imagecodecs.jpeg8_decode
     try:
-        buffer = _gdcm_image(stream, header, syntax, 8 * dtype.itemsize).GetBuffer()
-        data = buffer.encode("utf-8", "surrogateescape")
+        decode(stream, out=pattern)
     except Exception as error:
         raise ImageError("damaged file: its compressed pixels cannot be decoded.") from error
-    if len(data) != header.height * header.width * dtype.itemsize:
-        raise ImageError("damaged file: its compressed pixels decode to the wrong length.")
-    pattern: Pattern = np.frombuffer(data, dtype)
-    return pattern.reshape(header.height, header.width)
-
-
-def _gdcm_image(stream: bytes, header: StreamHeader, syntax: str, allocated: int) -> gdcm.Image:
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(without_remarks(stream))
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((header.width, header.height, 1))
-    image.SetDataElement(element)
-    grey = gdcm.PhotometricInterpretation.MONOCHROME2
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(grey))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(syntax)))
-    bits = header.precision
-    image.SetPixelFormat(gdcm.PixelFormat(1, allocated, bits, bits - 1, 0))
-    return image
+    return pattern

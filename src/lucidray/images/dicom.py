@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pydicom
-from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import pixel_array
 
 from lucidray.errors import ImageError
 from lucidray.images import codecs
+from lucidray.images.channels import grey_plane
 from lucidray.images.codecs import Frame, Pattern, decode_frame
 from lucidray.images.display import first_number, show
 from lucidray.images.modality import check_is_radiograph, spacing_mm, view_position
-from lucidray.images.raster import check_size, grey_channel, load, open_image
+from lucidray.images.raster import check_size, load, open_image, samples_of
 from lucidray.images.shrinking import UNSHRUNK
 from lucidray.records import XRay
 
@@ -213,11 +213,12 @@ def _color(dataset: Dataset, form: PixelFormat) -> Frame:
         image = open_image(_stream(dataset), "JPEG")
         check_size((image.height, image.width), form.shape[0] * form.shape[1])
         load(image)
+        pixels = samples_of(image)
     elif form.syntax in _NATIVE | {_RLE}:
-        image = Image.fromarray(_pydicom_pixels(dataset, form, raw=False))
+        pixels = _pydicom_pixels(dataset, form, raw=False)
     else:
         raise ImageError("a color DICOM file; expected a grey radiograph of one sample a pixel.")
-    return Frame(np.asarray(grey_channel(image)), 8)
+    return Frame(grey_plane(pixels)[0], 8)
 
 
 def _pydicom_pixels(dataset: Dataset, form: PixelFormat, *, raw: bool = True) -> Pattern:

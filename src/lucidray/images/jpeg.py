@@ -60,27 +60,6 @@ def read_header(stream: bytes) -> StreamHeader:
     return header
 
 
-def without_remarks(stream: bytes) -> bytes:
-    """Leave out what a JPEG stream says beside its picture: comments, density, applications' data.
-
-    GDCM ends the whole process where these hold values that it does not know.
-
-    Args:
-        stream: A stream that `read_header` has passed.
-    """
-    kept, position = [stream[:2]], 2
-    while stream[position + 1] != 0xDA:
-        marker = stream[position + 1]
-        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD7:
-            position += 1 if marker == 0xFF else 2
-            continue
-        end = position + 2 + _number(stream[position + 2 : position + 4])
-        if not (0xE0 <= marker <= 0xEF or marker == 0xFE):
-            kept.append(stream[position:end])
-        position = end
-    return b"".join([*kept, stream[position:]])
-
-
 def _jpeg(stream: bytes) -> StreamHeader:
     header: StreamHeader | None = None
     position = 2

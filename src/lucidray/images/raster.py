@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import io
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageChops, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from lucidray.errors import ImageError
-from lucidray.images.fast_png import decode_grey_png
+from lucidray.images.channels import Samples, grey_plane
 from lucidray.images.jpeg import read_header
+from lucidray.images.png import decode_png, parse_png
 from lucidray.images.shrinking import UNSHRUNK, Shrink, largest_factor
 from lucidray.records import Bool
 
-Stored = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
-#: Channels that differ by more levels than this (of 255) make a color picture.
-GREY_TOLERANCE = 12
+#: libpng decodes no side longer than this.
+_LONGEST_SIDE = 1_000_000
 
 _BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 259, 262, 339
 _OLD_JPEG, _JPEG = 6, 7
@@ -40,7 +37,7 @@ class Raster:
         padding: bool ``(H, W)``, True where fully transparent; None: nowhere.
     """
 
-    stored: Stored
+    stored: Samples
     white: int
     bits: int
     source_shape: tuple[int, int]
@@ -59,17 +56,16 @@ def read_png(data: bytes, max_pixels: int) -> Raster:
     Raises:
         ImageError: It is damaged, truncated, animated, too large or in color.
     """
-    kinds = _check_png(data)
-    shape, bits = (_number(data[20:24]), _number(data[16:20])), data[24]
-    check_size(shape, max_pixels)
-    if bits == 1:
+    png = parse_png(data)
+    check_size(png.shape, max_pixels)
+    if png.bits == 1:
         raise ImageError(
             "this PNG has 1 bit a pixel: a mask, not a radiograph. Read it with read_mask."
         )
-    stored = decode_grey_png(data, kinds)
-    if stored is not None:
-        return Raster(stored, 2**bits - 1, bits, shape)
-    return _grey(open_image(data, "PNG"), bits, shape)
+    if png.interlaced or max(png.shape) > _LONGEST_SIDE:
+        return _raster(open_image(data, "PNG"), png.bits, png.shape)
+    stored, padding = grey_plane(decode_png(png))
+    return Raster(stored, np.iinfo(stored.dtype).max, png.bits, png.shape, padding=padding)
 
 
 def read_jpeg(data: bytes, max_pixels: int, shrink_to: int | None) -> Raster:
@@ -88,7 +84,7 @@ def read_jpeg(data: bytes, max_pixels: int, shrink_to: int | None) -> Raster:
     check_size(shape, max_pixels)
     image = open_image(data, "JPEG")
     shrink = draft(image, shape, shrink_to)
-    return _grey(image, header.precision, shape, shrink=shrink, lossy=True)
+    return _raster(image, header.precision, shape, shrink=shrink, lossy=True)
 
 
 def read_tiff(data: bytes, max_pixels: int) -> Raster:
@@ -107,7 +103,7 @@ def read_tiff(data: bytes, max_pixels: int) -> Raster:
     tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
     bits = _check_tiff(image, tags)
     lossy = tags.get(_COMPRESSION) in {_OLD_JPEG, _JPEG}
-    raster = _grey(image, bits, shape, lossy=lossy)
+    raster = _raster(image, bits, shape, lossy=lossy)
     white_is_zero = tags.get(_PHOTOMETRIC) == 0
     if white_is_zero and image.mode.startswith("I;16"):
         return Raster(
@@ -193,33 +189,31 @@ def draft(image: Image.Image, shape: tuple[int, int], shrink_to: int | None) -> 
     return Shrink(factor) if image.size == shrunk else UNSHRUNK
 
 
-def grey_channel(image: Image.Image) -> Image.Image:
-    """Return the one channel of a picture whose colors are all grey.
+def samples_of(image: Image.Image) -> Samples:
+    """Return the samples of a decoded picture.
 
     Args:
-        image: A decoded picture of mode L, RGB or YCbCr.
+        image: The picture.
+
+    Returns:
+        uint8 or uint16 ``(H, W)`` or ``(H, W, channels)``, palettes looked up.
 
     Raises:
-        ImageError: Its channels differ: a color picture.
+        ImageError: Its samples have no known black and white.
     """
-    if image.mode == "L":
-        return image
-    first, second, third = image.split()
-    if image.mode == "YCbCr":
-        extremes = [*second.getextrema(), *third.getextrema()]
-        spread = max(abs(float(np.max(value)) - 128) for value in extremes)
-    else:
-        pairs = ((first, second), (second, third), (first, third))
-        spread = max(float(np.max(ImageChops.difference(*p).getextrema())) for p in pairs)
-    if spread > GREY_TOLERANCE:
+    if image.mode in {"P", "PA"}:
+        image = image.convert("RGBA")
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16, copy=False)
+    if image.mode not in {"L", "LA", "RGB", "RGBA", "YCbCr"}:
         raise ImageError(
-            f"a color picture: its channels differ by up to {spread:.0f} of 255 levels; "
-            "expected a grey radiograph."
+            f"pixels of kind '{image.mode}' have no known black and white; expected 8 or 16 bits "
+            "of grey, unsigned."
         )
-    return first if image.mode == "YCbCr" else image.convert("L")
+    return np.asarray(image)
 
 
-def _grey(
+def _raster(
     image: Image.Image,
     bits: int,
     shape: tuple[int, int],
@@ -228,65 +222,9 @@ def _grey(
     lossy: bool = False,
 ) -> Raster:
     load(image)
-    if image.mode.startswith("I;16"):
-        wide = np.asarray(image).astype(np.uint16, copy=False)
-        return Raster(wide, 2**bits - 1, bits, shape, shrink, lossy)
-    opaque, padding = _without_alpha(image)
-    stored = np.asarray(grey_channel(opaque))
-    return Raster(stored, 255, bits, shape, shrink, lossy, padding)
-
-
-def _without_alpha(image: Image.Image) -> tuple[Image.Image, Bool | None]:
-    if image.mode in {"P", "PA"}:
-        image = image.convert("RGBA")
-    if image.mode not in {"LA", "RGBA"}:
-        return _plain(image), None
-    alpha = image.getchannel("A")
-    plain = image.convert("L" if image.mode == "LA" else "RGB")
-    if alpha.getextrema() == (255, 255):
-        return plain, None
-    grey = grey_channel(plain)
-    return ImageChops.multiply(grey, alpha), np.asarray(alpha) == 0
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    if image.mode not in {"L", "RGB", "YCbCr"}:
-        raise ImageError(
-            f"pixels of kind '{image.mode}' have no known black and white; expected 8 or 16 bits "
-            "of grey, unsigned."
-        )
-    return image
-
-
-def _check_png(data: bytes) -> set[bytes]:
-    position, size, kinds = 8, len(data), set()
-    while position + 12 <= size:
-        kind, end = (
-            data[position + 4 : position + 8],
-            position + 12 + _number(data[position : position + 4]),
-        )
-        if end > size:
-            break
-        body = memoryview(data)[position + 4 : end - 4]
-        if zlib.crc32(body) != _number(data[end - 4 : end]):
-            raise ImageError("damaged PNG file: a checksum does not fit.")
-        kinds.add(kind)
-        if kind == b"IEND":
-            return _whole_png(data, kinds)
-        position = end
-    raise ImageError("truncated PNG file: it ends before its end marker.")
-
-
-def _whole_png(data: bytes, kinds: set[bytes]) -> set[bytes]:
-    if data[12:16] != b"IHDR" or _number(data[8:12]) != 13 or b"IDAT" not in kinds:
-        raise ImageError("damaged PNG file: it has no header or no pixels.")
-    if b"acTL" in kinds:
-        raise ImageError("an animated PNG; expected one picture.")
-    return kinds
-
-
-def _number(value: bytes) -> int:
-    return int.from_bytes(value, "big")
+    stored, padding = grey_plane(samples_of(image), luma=image.mode == "YCbCr")
+    white = 2**bits - 1 if stored.dtype == np.uint16 else 255
+    return Raster(stored, white, bits, shape, shrink, lossy, padding)
 
 
 def _check_tiff(image: Image.Image, tags: Any) -> int:
