@@ -8,6 +8,7 @@ side in pixels and gives float32 ``(side, side)``, about 0 to 1, bright bone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +84,7 @@ def hand(rng: Random, x: Array, y: Array) -> Array:
         finger = _smooth(0.085 - np.abs(at_x), 0.015) * _smooth(at_y + long, 0.03) * (at_y < 0.1)
         flesh = np.maximum(flesh, finger)
         ends = -np.array([0.05, 0.45, 0.7, 0.88, 1.0]) * long
-        for start, end in zip(ends[:-1], ends[1:], strict=True):
+        for start, end in pairwise(ends.tolist()):
             middle, half = (start + end) / 2, (start - end) / 2 - 0.012
             along = (at_y - middle) / half
             width = rng.uniform(0.03, 0.045) * (0.75 + 0.4 * along**2)
@@ -92,9 +93,10 @@ def hand(rng: Random, x: Array, y: Array) -> Array:
     for _ in range(rng.integers(4, 9)):
         place = rng.uniform((-0.2, 0.5), (0.2, 0.75))
         bright = np.maximum(bright, 0.8 * _ellipse(x, y, *place, *rng.uniform(0.06, 0.12, 2)))
-    arm = [_half_bone(rng, x - side * 0.13, y - 0.72, 0.09) for side in (-1, 1)]
+    for side in (-1, 1):
+        bright = np.maximum(bright, _half_bone(rng, x - side * 0.13, y - 0.72, 0.09))
     flesh = np.maximum(flesh, _smooth(0.3 - np.abs(x), 0.03) * (y > 0.5))
-    return _exposed(rng, flesh, np.maximum(bright, np.maximum(*arm)))
+    return _exposed(rng, flesh, bright)
 
 
 @_part
@@ -160,8 +162,8 @@ def brain_slice(rng: Random, x: Array, y: Array) -> Array:
         image += rng.uniform(-0.35, 0.3) * horn
     image -= 0.15 * np.exp(-((x / 0.015) ** 2)) * inside
     if rng.random() < 0.4:
-        place, wide = rng.uniform(-0.4, 0.4, 2), rng.uniform(0.05, 0.25, 2)
-        image += rng.uniform(-0.2, 0.5) * _ellipse(x, y, *place, *wide)
+        place = rng.uniform(-0.4, 0.4, 2)
+        image += rng.uniform(-0.2, 0.5) * _ellipse(x, y, *place, *rng.uniform(0.05, 0.25, 2))
     return image
 
 
@@ -221,7 +223,7 @@ def fan(rng: Random, x: Array, y: Array) -> Array:
         _ellipse(x, y, *rng.uniform(-0.5, 0.5, 2), *rng.uniform(0.05, 0.35, 2))
         for _ in range(rng.integers(1, 4))
     )
-    return inside * smooth * np.clip(1 - 0.8 * holes, 0, 1) * rng.uniform(0.5, 1)
+    return np.asarray(inside * smooth * np.clip(1 - 0.8 * holes, 0, 1) * rng.uniform(0.5, 1))
 
 
 @_part
@@ -247,9 +249,7 @@ def _smooth(distance: Array, width: float) -> Array:
     return 1 / (1 + np.exp(-np.clip(4 * distance / width, -30, 30)))
 
 
-def _ellipse(
-    x: Array, y: Array, at_x: float, at_y: float, wide: float, high: float
-) -> Array:
+def _ellipse(x: Array, y: Array, at_x: float, at_y: float, wide: float, high: float) -> Array:
     radius = np.hypot((x - at_x) / wide, (y - at_y) / high)
     return _smooth((1 - radius) * min(wide, high), 0.04)
 

@@ -1,4 +1,4 @@
-"""Draw pictures of the world, patterns, noise, text and nothing: what else reaches a reader by mistake.
+"""Draw pictures of the world, patterns, noise, text and nothing: sent to a reader by mistake.
 
 Natural photographs are stood in for by dead leaves (shapes of all sizes that hide one another) and
 by noise with their spectrum, so no photograph needs to be shipped.
@@ -38,7 +38,7 @@ def blank(rng: Random, side: int) -> Float32:
         image = image + rng.uniform(-1, 1) * np.hypot(x - place[0], y - place[1])
     if kind == 3:
         image = image + rng.uniform(0, 0.2) * _cloud(rng, side, rng.uniform(0.1, 0.3))
-    return (image + rng.uniform(0, 0.03) * rng.normal(size=image.shape)).astype(np.float32)
+    return np.asarray(image + rng.uniform(0, 0.03) * rng.normal(size=image.shape), np.float32)
 
 
 def noise(rng: Random, side: int) -> Float32:
@@ -52,14 +52,15 @@ def noise(rng: Random, side: int) -> Float32:
         image = 0.5 + rng.uniform(0.08, 0.3) * colored(rng, side, rng.uniform(0.3, 2.8))
     elif kind == 3:
         cells = int(rng.integers(3, 40))
-        image = np.kron(rng.uniform(size=(cells, cells)), np.ones((-(-side // cells),) * 2))
-        image = image[:side, :side]
+        wide = -(-side // cells)
+        tones = rng.uniform(size=(cells, cells)).repeat(wide, 0).repeat(wide, 1)
+        image = tones[:side, :side]
     elif kind == 4:
         image = (rng.uniform(size=(side, side)) < rng.uniform(0.02, 0.5)).astype(float)
     else:
         base = 0.5 + 0.2 * colored(rng, side, 2.5)
         image = base * rng.gamma(rng.uniform(0.5, 4), 0.5, (side, side))
-    return image.astype(np.float32)
+    return np.asarray(image, np.float32)
 
 
 def pattern(rng: Random, side: int) -> Float32:
@@ -77,7 +78,7 @@ def pattern(rng: Random, side: int) -> Float32:
         wave_x + wave_y,
         np.sign(wave_x + wave_y - 1),
     )[kind]
-    return (0.5 + rng.uniform(0.1, 0.5) * image).astype(np.float32)
+    return np.asarray(0.5 + rng.uniform(0.1, 0.5) * image, np.float32)
 
 
 def scene(rng: Random, side: int) -> Float32:
@@ -94,7 +95,7 @@ def scene(rng: Random, side: int) -> Float32:
         image = np.where(inside, rng.beta(1.3, 1.6) + light + grain, image)
     if rng.random() < 0.3:
         image = ndimage.gaussian_filter(image, rng.uniform(0.5, 3))
-    return image.astype(np.float32)
+    return np.asarray(image, np.float32)
 
 
 def portrait(rng: Random, side: int) -> Float32:
@@ -115,9 +116,9 @@ def portrait(rng: Random, side: int) -> Float32:
         spot = rng.uniform(-0.6, 0.6, 2)
         round_ = rng.uniform(0.04, 0.3, 2)
         inside = ((u - spot[0]) / round_[0]) ** 2 + ((v - spot[1]) / round_[1]) ** 2 < 1
-        inside |= (((u + spot[0]) / round_[0]) ** 2 + ((v - spot[1]) / round_[1]) ** 2 < 1)
+        inside |= ((u + spot[0]) / round_[0]) ** 2 + ((v - spot[1]) / round_[1]) ** 2 < 1
         image = np.where(inside, rng.uniform(0, 1), image)
-    return image.astype(np.float32)
+    return np.asarray(image, np.float32)
 
 
 def texture(rng: Random, side: int) -> Float32:
@@ -133,7 +134,7 @@ def texture(rng: Random, side: int) -> Float32:
         stretched = colored(rng, side, 1.0)[:, : max(side // int(rng.integers(4, 20)), 2)]
         image = np.resize(np.repeat(stretched, -(-side // stretched.shape[1]), 1), (side, side))
     scaled = (image - image.mean()) / (image.std() + 1e-6)
-    return (0.5 + rng.uniform(0.05, 0.3) * scaled).astype(np.float32)
+    return np.asarray(0.5 + rng.uniform(0.05, 0.3) * scaled, np.float32)
 
 
 def page(rng: Random, side: int) -> Float32:
@@ -192,4 +193,5 @@ def _leaf(rng: Random, x: Array, y: Array, size: float) -> tuple[npt.NDArray[np.
 
 
 def _cloud(rng: Random, side: int, size: float) -> Array:
-    return ndimage.gaussian_filter(rng.normal(size=(side, side)), size * side) * side * size
+    smooth = ndimage.gaussian_filter(rng.normal(size=(side, side)), size * side)
+    return np.asarray(smooth * side * size)

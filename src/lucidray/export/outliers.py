@@ -22,7 +22,7 @@ Spoiling = Callable[[Random, Float32], Float32]
 SIDE = 192
 
 
-def negative(rng: Random, film: Float32) -> Float32:
+def negative(_: Random, film: Float32) -> Float32:
     """Bone dark, air bright."""
     return 1 - film
 
@@ -50,10 +50,11 @@ def shuffled(rng: Random, film: Float32) -> Float32:
     count = int(rng.integers(3, 7))
     part = SIDE // count
     whole = resample(film, (SIDE, SIDE))[: part * count, : part * count]
-    tiles = whole.reshape(count, part, count, part).swapaxes(1, 2).reshape(-1, part, part)
-    order = rng.permutation(len(tiles))
-    tiles = np.roll(tiles[order], 1, 0)[np.argsort(order)].reshape(count, count, part, part)
-    return np.ascontiguousarray(tiles.swapaxes(1, 2).reshape(part * count, part * count))
+    grid = whole.reshape(count, part, count, part).swapaxes(1, 2)
+    order = rng.permutation(count**2)
+    moved = np.roll(grid.reshape(-1, part, part)[order], 1, 0)[np.argsort(order)]
+    square = moved.reshape(count, count, part, part).swapaxes(1, 2)
+    return np.ascontiguousarray(square.reshape(part * count, part * count))
 
 
 def scrambled(rng: Random, film: Float32) -> Float32:
@@ -113,8 +114,8 @@ def make_outliers(
         raise unknown_name("kind of outlier", kind, KINDS)
     rng = np.random.Generator(np.random.PCG64([seed, KINDS.index(kind)]))
     if kind in SPOILED:
-        chosen = rng.permutation(len(films))[:count] if len(films) else []
-        return [_clean(vary(rng, SPOILED[kind](rng, films[i]))) for i in chosen]
+        chosen = np.resize(rng.permutation(len(films)), count if len(films) else 0)
+        return [_clean(vary(rng, SPOILED[kind](rng, films[i]))) for i in chosen.tolist()]
     draw = {**BODY_PARTS, **SCENES}[kind]
     return [finish(rng, draw(rng, SIDE)) for _ in range(count)]
 

@@ -1,0 +1,214 @@
+"""Fit a bundle's gate: films that it may judge against all that it may not, generated or given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from lucidray.bundle import archive
+from lucidray.bundle.card import from_json, to_json
+from lucidray.bundle.estimate import Estimate
+from lucidray.bundle.gate import MEMBER, Gate, LinearRule, write_rule
+from lucidray.bundle.installed import find_bundle
+from lucidray.bundle.runtime import CARD, Bundle, load_bundle
+from lucidray.errors import ExportError
+from lucidray.export.gate_images import FIT, MEASURE, THRESHOLD, Film, Progress, look
+from lucidray.metrics.intervals import wilson_interval
+from lucidray.records import Bool, Float32, Float64
+
+#: Share of held-out films, as they are and varied, that the threshold accepts.
+ACCEPTED = 0.995
+
+#: Fewest films that a gate can be fitted to.
+FEWEST = 40
+
+#: Where the films to fit on end, and those that set the threshold.
+SHARES = (0.7, 0.85)
+
+_PENALTY = 1e-2
+
+
+def add_gate(
+    path: str | Path,
+    accepted: Sequence[Film],
+    *,
+    patients: Sequence[str] | None = None,
+    outliers: Mapping[str, Sequence[Film]] | None = None,
+    fitted_on: str = "",
+    per_kind: int = 80,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Gate:
+    """Fit a gate to a bundle and write it into the file, in the place of one that it has.
+
+    Args:
+        path: The bundle, or the name of a known one.
+        accepted: Chest films of the kind that the model learned from; a thousand are plenty.
+        patients: One a film: films of a patient stand on one side of each split. None: each film
+            is by itself.
+        outliers: Real images to be refused, by kind, beside the generated ones.
+        fitted_on: What the films are, in words; ``""``: the card's training data.
+        per_kind: Generated images of each kind to fit on; a third of that more to measure.
+        seed: The same seed gives the same gate.
+        progress: Called with images looked at and in all.
+
+    Returns:
+        The gate, as it now stands in the card.
+
+    Raises:
+        ExportError: There are fewer than `FEWEST` films, or patients do not fit them.
+        BundleError, ImageError: The bundle or a film cannot be read.
+    """
+    found = find_bundle(path)
+    bundle = load_bundle(found)
+    gate, rule = fit_gate(
+        bundle,
+        accepted,
+        patients=patients,
+        outliers=outliers,
+        fitted_on=fitted_on or bundle.card.training.data,
+        per_kind=per_kind,
+        seed=seed,
+        progress=progress,
+    )
+    set_gate(found, gate, rule)
+    return gate
+
+
+def set_gate(path: Path, gate: Gate, rule: LinearRule | None = None) -> None:
+    """Write a gate into a bundle's file, which is signed anew.
+
+    Args:
+        path: The file.
+        gate: For the card; with ``method="quality"`` it needs no rule.
+        rule: For the member ``gate.npz``.
+    """
+    members = dict(archive.read(path).members)
+    members.pop(MEMBER, None)
+    members[CARD] = to_json(replace(from_json(members[CARD]), gate=gate)).encode()
+    if rule is not None:
+        members[MEMBER] = write_rule(rule)
+    archive.write(path, members)
+
+
+def fit_gate(
+    bundle: Bundle,
+    accepted: Sequence[Film],
+    *,
+    patients: Sequence[str] | None = None,
+    outliers: Mapping[str, Sequence[Film]] | None = None,
+    fitted_on: str = "",
+    per_kind: int = 80,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Gate, LinearRule]:
+    """Fit a gate; else as `add_gate`, but nothing is written.
+
+    70 % of the films (with two varied copies each) and outliers fit a logistic regression in which
+    films and outliers weigh the same, and so does each kind of outlier; 15 % of the films set the
+    threshold, the rest measures.
+
+    Returns:
+        The gate with its measured rates, and its rule.
+
+    Source:
+        Outlier exposure: Hendrycks, Mazeika & Dietterich, arXiv:1812.04606.
+
+    Deviates:
+        The network is left as it is; a linear rule on its features and a thumbnail's is fitted.
+    """
+    parts = _split(len(accepted), patients, seed)
+    seen = look(
+        bundle, accepted, parts, outliers or {}, per_kind=per_kind, seed=seed, progress=progress
+    )
+    rule = fit_rule(seen.features, seen.film, seen.kind, chosen=seen.part == FIT)
+    likeness = rule.likeness(seen.features)
+    tried = likeness[seen.film & (seen.part == THRESHOLD) & ~seen.unfit]
+    threshold = float(np.quantile(tried, 1 - ACCEPTED))
+    refused = seen.unfit | (likeness < threshold)
+    fit = seen.part == FIT
+    gate = Gate(
+        "quality_and_likeness",
+        threshold,
+        fitted_on,
+        images=int(((seen.kind == "films") & fit).sum()),
+        outliers=int((~seen.film & fit).sum()),
+        accepted=_rates(seen.kind, ~refused, seen.film & (seen.part == MEASURE)),
+        refused=_rates(seen.kind, refused, ~seen.film & (seen.part == MEASURE)),
+    )
+    return gate, rule
+
+
+def fit_rule(
+    features: Float32, film: Bool, kind: npt.NDArray[np.str_], *, chosen: Bool | None = None
+) -> LinearRule:
+    """Fit the weights that tell films from everything else: penalized logistic regression.
+
+    Args:
+        features: float32 ``(N, D)``.
+        film: ``(N,)``: whether they are to be accepted.
+        kind: ``(N,)`` names; the kinds of either side weigh the same.
+        chosen: ``(N,)``: which to fit on; None: all.
+
+    Returns:
+        The rule, for features as they are (the fit itself is on standardized ones).
+    """
+    keep = np.ones(len(film), bool) if chosen is None else chosen
+    features, film, kind = features[keep], film[keep], kind[keep]
+    mean, spread = features.mean(0), features.std(0) + np.float32(1e-3)
+    scaled = ((features - mean) / spread).astype(np.float64)
+    sign = np.where(film, 1.0, -1.0)
+    weight = _balanced(film, kind)
+
+    def loss(values: Float64) -> tuple[float, Float64]:
+        slopes, bias = values[:-1], values[-1]
+        margin = sign * (scaled @ slopes + bias)
+        pull = -sign * weight / (1 + np.exp(np.clip(margin, -500, 500)))
+        total = weight @ np.logaddexp(0, -margin) + _PENALTY / 2 * slopes @ slopes
+        return float(total), np.append(scaled.T @ pull + _PENALTY * slopes, pull.sum())
+
+    start = np.zeros(features.shape[1] + 1)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
+    weights = (found[:-1] / spread).astype(np.float32)
+    return LinearRule(weights, float(found[-1] - weights @ mean))
+
+
+def rate(hits: Bool) -> Estimate:
+    """Return a share with Wilson's 95 % interval; None of nothing."""
+    if not len(hits):
+        return Estimate(None)
+    low, high = wilson_interval(int(hits.sum()), len(hits))
+    return Estimate(float(hits.mean()), float(low), float(high), len(hits))
+
+
+def _rates(kinds: npt.NDArray[np.str_], hits: Bool, chosen: Bool) -> dict[str, Estimate]:
+    names = sorted(set(kinds[chosen].tolist()))
+    return {name: rate(hits[chosen & (kinds == name)]) for name in names}
+
+
+def _balanced(film: Bool, kind: npt.NDArray[np.str_]) -> Float64:
+    """Weigh films and outliers alike, and the kinds of each; 1 in all."""
+    weight = np.zeros(len(film))
+    for side in (True, False):
+        names = set(kind[film == side].tolist())
+        for name in names:
+            these = (film == side) & (kind == name)
+            weight[these] = 0.5 / len(names) / these.sum()
+    return weight
+
+
+def _split(count: int, patients: Sequence[str] | None, seed: int) -> npt.NDArray[np.int_]:
+    """Deal films, patient by patient, to fit, threshold and measurement."""
+    if count < FEWEST:
+        raise ExportError(f"there are {count} films; a gate needs at least {FEWEST} to learn from.")
+    if patients is not None and len(patients) != count:
+        raise ExportError(f"there are {count} films but {len(patients)} patients; give one each.")
+    names = np.arange(count) if patients is None else np.unique(patients, return_inverse=True)[1]
+    rng = np.random.Generator(np.random.PCG64(seed))
+    place = rng.permutation(int(names.max()) + 1) / (names.max() + 1)
+    return np.asarray(np.digitize(place, SHARES)[names], np.intp)
