@@ -57,6 +57,7 @@ from lucidray.metrics.confusion import sensitivity as sensitivity
 from lucidray.metrics.confusion import specificity as specificity
 from lucidray.metrics.detection import box_iou_matrix as box_iou_matrix
 from lucidray.metrics.detection import detection_ap as detection_ap
+from lucidray.metrics.detection_measure import measure_detection as measure_detection
 from lucidray.metrics.gaze import gaze_auc_judd as gaze_auc_judd
 from lucidray.metrics.gaze import gaze_auc_shuffled as gaze_auc_shuffled
 from lucidray.metrics.gaze import gaze_cc as gaze_cc

@@ -2,7 +2,8 @@
 
 The field's definitions are the defaults. What two publications wrote instead is here too, under
 names of its own, so that their tables can be compared: ``gaze_kl_reversed``,
-``gaze_similarity_sum`` and ``gaze_histogram_similarity``. All depend on the resolution; compare only at one.
+``gaze_similarity_sum`` and ``gaze_histogram_similarity``. All depend on the resolution, so compare
+only at one.
 """
 
 from __future__ import annotations
