@@ -35,6 +35,7 @@ Needs = Literal[
     "maps",
     "map_pairs",
     "scored_boxes",
+    "removal_curves",
 ]
 
 metrics: Registry[Callable[..., Any]] = Registry("metric")
