@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -275,3 +277,28 @@ def test_every_kind_of_real_file_is_read(real_data: Path) -> None:
         assert xray.pixels.std() > 0.05
         expected = np.asarray(Image.open(path).convert("L")) / 255
         assert np.abs(xray.pixels - expected).max() <= 1.01 / 255
+
+
+def test_reading_needs_nothing_beyond_the_base_install(
+    grey: npt.NDArray[Any], make_dicom: Callable[..., Path], tmp_path: Path
+) -> None:
+    syntaxes = [f"1.2.840.10008.1.2.4.{number}" for number in (50, 57, 70, 80, 90)]
+    paths = [make_dicom(grey, syntax, name=f"{syntax}.dcm") for syntax in syntaxes]
+    for kind in ("png", "jpeg", "tiff"):
+        Image.fromarray(grey).save(tmp_path / f"film.{kind}")
+        paths.append(tmp_path / f"film.{kind}")
+    code = (
+        "import sys\n"
+        "extras = {'scipy', 'pandas', 'torch', 'matplotlib', 'gdcm', 'sklearn', 'skimage', 'cv2'}\n"
+        "sys.modules.update(dict.fromkeys(extras))\n"
+        "from lucidray.images import *\n"
+        "for path in sys.argv[1:]:\n"
+        "    pixels, geometry = preprocess(read_xray(path), Preprocessing(contrast='clahe'))\n"
+        "    heatmap_to_source(pixels[0], geometry)\n"
+        "    boxes_of(pixels[0] > 0.5)\n"
+        "print(len(sys.argv) - 1, [name for name in extras if sys.modules[name]])\n"
+    )
+    command = [sys.executable, "-c", code, *map(str, paths)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.stderr == ""
+    assert found.stdout.strip() == "8 []"
