@@ -18,7 +18,7 @@ from lucidray.metrics.localization_batch import MapBatch, MapOptions, make_batch
 from lucidray.records import Float64
 
 #: InputIBA's constants: pixels below are cold, so many quantiles, the last cut is under the top.
-_BASE, _QUANTILES, _CEILING, _TINY = 0.1, np.linspace(0, 1, 11), 0.99, 1e-8
+_BASE, _QUANTILES, _CEILING = 0.1, np.linspace(0, 1, 11), 0.99
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _quantile_area(inside: Any, ordered: Any, weighted: bool) -> float:
     gain = np.cumsum(hot[::-1]) if weighted else np.arange(1, len(hot) + 1)
     found = np.concatenate([[0], gain])[len(hot) - first]
     called = len(warm) - np.searchsorted(warm, cuts)
-    return float(np.trapezoid(found / (called + _TINY), _QUANTILES))
+    return float(np.trapezoid(found / called, _QUANTILES))
 
 
 def heat_ratio_curve(
@@ -141,8 +141,8 @@ def ehr_auc_quantile(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Float64:
     Returns:
         In [0, 1], higher is better; nan as in `ehr_auc`.
 
-    Deviates: the map is scaled by its maximum and left unchanged; a map without positive evidence
-        is nan where the source divides by nothing.
+    Deviates: the map is scaled by its maximum and left unchanged, and counts of pixels are not
+        raised by 1e-8; a map without positive evidence is nan, where the source fails.
     """
     return measure(quantile_work, maps, masks)
 
