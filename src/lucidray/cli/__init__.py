@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 
+from lucidray.cli import bundle as bundle
 from lucidray.cli import data as data
 from lucidray.cli import demo as demo
 from lucidray.cli import explain as explain
 from lucidray.cli import look_up as look_up
 from lucidray.cli import paper as paper
+from lucidray.cli import read as read
 from lucidray.cli import train as train
 from lucidray.cli.app import app as app
 from lucidray.cli.console import tolerate_any_name

@@ -10,16 +10,17 @@ from typer.core import TyperGroup
 import lucidray
 from lucidray.cli.console import say
 
-START, DATA, LEARN, EXPLAIN, REPRODUCE, LOOK_UP = (
+START, DATA, LEARN, EXPLAIN, CARRY, REPRODUCE, LOOK_UP = (
     "Start here",
     "1. Data",
     "2. Train and measure",
     "3. Explain",
-    "4. Reproduce what was published",
+    "4. Bundle and read",
+    "5. Reproduce what was published",
     "Look things up",
 )
 
-_ORDER = ("demo", "data", "train", "evaluate", "explain", "paper", "list")
+_ORDER = ("demo", "data", "train", "evaluate", "explain", "bundle", "read", "paper", "list")
 
 
 class Contents(TyperGroup):

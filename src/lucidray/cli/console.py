@@ -81,7 +81,12 @@ def add_row(table: Table, *cells: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON object on one line; nan and infinity become null."""
-    sys.stdout.write(json.dumps(_finite(value), default=str, allow_nan=False) + "\n")
+    sys.stdout.write(to_json_line(value))
+
+
+def to_json_line(value: Any) -> str:
+    """Return one JSON object on one line, its end included; nan and infinity become null."""
+    return json.dumps(_finite(value), default=str, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from lucidray.cli.films import safe_name
-from lucidray.errors import unknown_name
+from lucidray.cli.finding_names import finding_of as finding_of
 from lucidray.explain import explainers
-from lucidray.findings import canonical, is_known
 from lucidray.images.color_maps import color_table
 from lucidray.images.pictures import save_png
 from lucidray.images.read import read_xray
 from lucidray.images.render import overlay, with_legend
-from lucidray.pipeline import ABSENCE, diagnose
+from lucidray.pipeline import diagnose
 from lucidray.records import Attribution, Diagnosis, XRay
 from lucidray.training import RunReader, load_run, open_reader
 from lucidray.training.weights import write_whole
@@ -136,31 +135,6 @@ def open_explainer(
     known = opened.findings
     chosen = tuple(dict.fromkeys(finding_of(name, known) for name in findings)) or known
     return Explainer(open_reader(opened), chosen, method, folder, color_map, threshold)
-
-
-def finding_of(name: str, known: tuple[str, ...]) -> str:
-    """Return the finding of a run that a user means.
-
-    Args:
-        name: In any case and any spelling that some data set uses.
-        known: The run's findings; where there is only one, its absence can be named too.
-
-    Raises:
-        UnknownNameError: None of them is meant.
-
-    >>> finding_of("pleural effusion", ("Effusion", "Mass"))
-    'Effusion'
-    """
-    choices = (*known, ABSENCE) if len(known) == 1 else known
-    for candidate in (name, canonical(name) if is_known(name) else name):
-        for choice in choices:
-            if _plain(candidate) == _plain(choice):
-                return choice
-    raise unknown_name("finding of this run", name, choices)
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace("_", " ")
 
 
 def said(found: Diagnosis) -> dict[str, Any]:

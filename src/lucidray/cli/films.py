@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lucidray.errors import DataError
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"}
+#: How names of films end.
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"}
 
 
 def films(places: Sequence[Path]) -> list[Path]:
@@ -35,10 +36,11 @@ def films(places: Sequence[Path]) -> list[Path]:
 def _is_film(path: Path) -> bool:
     if path.name.startswith(".") or not path.is_file():
         return False
-    return path.suffix.lower() in _SUFFIXES or _begins_as_dicom(path)
+    return path.suffix.lower() in SUFFIXES or begins_as_dicom(path)
 
 
-def _begins_as_dicom(path: Path) -> bool:
+def begins_as_dicom(path: Path) -> bool:
+    """Tell whether a file begins as DICOM does, whatever it is called."""
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"

@@ -82,6 +82,7 @@ def _going_on(argv: Sequence[str]) -> str:
     if argv[:1] == ["train"]:
         again = [*argv, *([] if "--resume" in argv else ["--resume"])]
         return f"Go on where it stopped with: {shlex.join(['lucidray', *again])}"
-    if argv[:1] == ["demo"] or list(argv[:2]) in (["data", "phantom"], ["paper", "run"]):
+    kept = argv[:1] == ["read"] and any(word.split("=")[0] == "--out" for word in argv)
+    if kept or argv[:1] == ["demo"] or list(argv[:2]) in (["data", "phantom"], ["paper", "run"]):
         return "The same command goes on where it stopped."
     return "Nothing half-written is left; the same command starts again."

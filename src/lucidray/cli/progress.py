@@ -49,7 +49,7 @@ def progress(first: str) -> Iterator[Bars]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True) as shown:
+    with Progress(*columns, console=err, transient=True, redirect_stdout=False) as shown:
         task = shown.add_task(first, total=None)
         yield lambda label: Stage(shown, task, label)
 

@@ -1,0 +1,247 @@
+"""From a run to a bundle: measured, gated, lowered in precision, and only then put in place."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, overload
+
+import numpy as np
+
+from lucidray.bundle.card import Performance
+from lucidray.bundle.estimate import Estimate
+from lucidray.bundle.gate import Gate
+from lucidray.cli.choosing import choose_images, load_images, seen_images
+from lucidray.cli.progress import Bars
+from lucidray.config import load_toml
+from lucidray.datasets import ImageTable
+from lucidray.errors import ConfigError, DataError
+from lucidray.export import About, export_run, lower_precision, performance_of
+from lucidray.export.calibration import Method
+from lucidray.export.gate import FEWEST, add_gate, set_gate
+from lucidray.images.read import read_xray
+from lucidray.metrics import age_bands, measure_subgroups
+from lucidray.records import XRay
+from lucidray.training import Evaluation, Run, evaluate, load_run
+
+#: Films that a gate is fitted to at most; more gain nothing.
+GATE_FILMS = 1000
+
+_ATTRIBUTES = {"sex": "sex", "view_position": "view position", "source": "source"}
+_SUBGROUP_METRICS = ("auc", "sensitivity", "specificity")
+_SUBGROUP_BOOT = 500
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be exported.
+
+    Args:
+        run: The run's folder.
+        out: The bundle's file.
+        data: Labeled images to measure it on; None: nothing is measured.
+        name: Which data set that is; None: recognized.
+        split: Which of its images; see `choose_images`.
+        precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``.
+        calibration: ``"auto"``, ``"platt"``, ``"temperature"`` or ``"none"``.
+        about: TOML file with what only the author knows; None: nothing is known.
+        gate: Whether a gate is fitted.
+        n_boot: Bootstrap replicates of the intervals.
+    """
+
+    run: Path
+    out: Path
+    data: Path | None
+    name: str | None
+    split: str
+    precision: str
+    calibration: Method
+    about: Path | None
+    gate: bool
+    n_boot: int
+
+
+class Films(Sequence[XRay]):
+    """Films of files, each read when it is asked for.
+
+    Args:
+        paths: The files.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, at: int) -> XRay: ...
+    @overload
+    def __getitem__(self, at: slice) -> Films: ...
+    def __getitem__(self, at: int | slice) -> XRay | Films:
+        """Read one, or return some of them unread."""
+        return Films(self.paths[at]) if isinstance(at, slice) else read_xray(self.paths[at])
+
+    def __iter__(self) -> Iterator[XRay]:
+        """Read one after the other."""
+        return map(read_xray, self.paths)
+
+
+def export(order: Order, stage: Bars) -> tuple[Path, list[str]]:
+    """Export a run as a bundle.
+
+    Args:
+        order: What is wanted.
+        stage: Makes the bars of the stages of the work.
+
+    Returns:
+        The bundle's file, and notes on what could not be done.
+
+    Raises:
+        LucidRayError: Anything that cannot be; then nothing is written.
+    """
+    about = About() if order.about is None else load_toml(order.about, About)
+    run = load_run(order.run)
+    table = None if order.data is None else load_images(order.data, order.name, run)
+    if table is None and order.precision != "fp32":
+        raise ConfigError(
+            f"what --precision {order.precision} costs is measured before it is accepted; add "
+            "--data DIR with labeled images."
+        )
+    measured = () if table is None else (_performance(run, table, order, stage),)
+    order.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".lucidray-", dir=order.out.parent) as folder:
+        made = Path(folder) / order.out.name
+        stage("Writing the graph and comparing it with torch")(0, 1)
+        export_run(run, made, calibration=order.calibration, performance=measured, about=about)
+        notes = _gated(made, run, table, order, stage)
+        if order.precision != "fp32" and table is not None:
+            made = _lowered(made, run, table, order, stage)
+        made.replace(order.out)
+    return order.out, notes
+
+
+def _performance(run: Run, table: ImageTable, order: Order, stage: Bars) -> Performance:
+    chosen = choose_images(table, run, order.split, stage("Telling new images from seen ones"))
+    found = evaluate(
+        run,
+        chosen,
+        n_boot=order.n_boot,
+        reading=stage("Reading images"),
+        progress=stage("Measuring"),
+    )
+    plain = performance_of(found.to_json(), where=_where(found, order.split))
+    return Performance(
+        plain.data, plain.images, plain.patients, plain.measurements, subgroups_of(found)
+    )
+
+
+def _where(found: Evaluation, split: str) -> str:
+    name = found.images.name
+    if found.seen:
+        return f"images of {name}, {found.seen:,} of which the model has learned from (too good)"
+    return (
+        f"the {split} split of {name}" if split not in {"auto", "all"} else f"new images of {name}"
+    )
+
+
+def subgroups_of(found: Evaluation) -> dict[str, dict[str, dict[str, Estimate]]]:
+    """Return measures by sex, age, view and source, as far as the images' tables know them.
+
+    Args:
+        found: Probabilities of labeled images.
+    """
+    rows, groups = found.images.rows, {}
+    for column, name in _ATTRIBUTES.items():
+        if rows[column].nunique() > 1:
+            groups[name] = rows[column].to_numpy(dtype=object)
+    if rows["age_years"].notna().any():
+        groups["age"] = age_bands(rows["age_years"].to_numpy(dtype=np.float64))
+    return {name: _subgroup(found, values) for name, values in groups.items()}
+
+
+def _subgroup(found: Evaluation, values: Any) -> dict[str, dict[str, Estimate]]:
+    told: dict[str, dict[str, Estimate]] = {}
+    for at, finding in enumerate(found.findings):
+        labels = found.labels[:, at]
+        if len(set(labels[~np.isnan(labels)].tolist())) < 2:
+            continue
+        table = measure_subgroups(
+            labels,
+            found.predictions.probabilities[:, at],
+            values,
+            threshold=found.operating_points.get(finding),
+            groups=np.array(found.patients),
+            n_boot=_SUBGROUP_BOOT,
+        )
+        for row in table.rows:
+            for name in _SUBGROUP_METRICS:
+                if name in row.measurements:
+                    key = name if len(found.findings) == 1 else f"{finding} {name}"
+                    told.setdefault(row.value, {})[key] = _estimate(row.measurements[name])
+    return told
+
+
+def _estimate(found: Any) -> Estimate:
+    value, low, high = (each if np.isfinite(each) else None for each in (
+        found.value, found.low, found.high
+    ))  # fmt: skip
+    return Estimate(value, low, high, found.count)
+
+
+def _gated(made: Path, run: Run, table: ImageTable | None, order: Order, stage: Bars) -> list[str]:
+    """Fit a gate on films that the run learned from, or set one that needs none."""
+    if not order.gate:
+        return ["images that the model cannot judge are not refused (--no-gate)."]
+    films = [] if table is None else _learned_from(run, table, stage)
+    if len(films) < FEWEST:
+        set_gate(made, Gate("quality"))
+        why = "add --data with the films it learned from" if table is None else (
+            f"--data holds {len(films)} of the films it learned from, {FEWEST} are needed"
+        )  # fmt: skip
+        return [
+            f"only image quality is checked before a film is judged; to refuse others too, {why}."
+        ]
+    every = max(1, len(films) // GATE_FILMS)
+    chosen = films[::every][:GATE_FILMS]
+    add_gate(
+        made,
+        [path for path, _ in chosen],
+        patients=[patient for _, patient in chosen],
+        progress=stage("Fitting what is refused"),
+    )
+    return []
+
+
+def _learned_from(run: Run, table: ImageTable, stage: Bars) -> list[tuple[Path, str]]:
+    if "train" not in seen_images(run).values():
+        return []
+    try:
+        chosen = choose_images(table, run, "train", stage("Telling new images from seen ones"))
+    except DataError:
+        return []
+    patients = [str(each) for each in chosen.rows["patient"].fillna(chosen.rows["image"])]
+    return list(zip(chosen.paths(), patients, strict=True))
+
+
+def _lowered(made: Path, run: Run, table: ImageTable, order: Order, stage: Bars) -> Path:
+    """Lower the precision, its loss measured on validation images, else on those measured on."""
+    tick = stage("Telling new images from seen ones")
+    known = "validation" in seen_images(run).values()
+    try:
+        chosen = choose_images(table, run, "validation" if known else order.split, tick)
+    except DataError:
+        chosen = choose_images(table, run, order.split, tick)
+    low = made.parent / "low" / order.out.name
+    lower_precision(
+        made,
+        low,
+        cast("Any", order.precision),
+        Films(chosen.paths()),
+        chosen.labels(run.findings),
+        progress=stage(f"Measuring what {order.precision} costs"),
+    )
+    return low

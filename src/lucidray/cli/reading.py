@@ -1,0 +1,153 @@
+"""From a stream of films to a stream of lines: read ahead, judged, drawn, in the films' order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from lucidray.cli.film_pictures import Desk
+from lucidray.cli.lines import Film, Line, line_of, segmentation_line, wanted_maps
+from lucidray.cli.results import Results, Stamp
+from lucidray.errors import ImageError, ModelError, ShapeError
+from lucidray.images.parallel import map_in_order
+from lucidray.images.read import read_xray
+from lucidray.pipeline import explain_judgment, judge
+from lucidray.records import Bool
+
+if TYPE_CHECKING:
+    from lucidray.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Work:
+    """How films are read.
+
+    Args:
+        bundle: Reads them; from several threads at once.
+        desk: Where pictures go; None: none are wanted.
+        findings: Findings to explain; none: what is called present.
+        maps: Whether to draw and box maps at all.
+    """
+
+    bundle: Bundle
+    desk: Desk | None = None
+    findings: tuple[str, ...] = ()
+    maps: bool = True
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be read.
+
+    Args:
+        path: The file.
+        message: Why.
+    """
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A film that was read before.
+
+    Args:
+        line: Its line.
+    """
+
+    line: Line
+
+
+Outcome = Line | Failure | Earlier
+
+
+def read_films(
+    paths: Iterable[Path], work: Work, results: Results | None = None, *, workers: int = 1
+) -> Iterator[Outcome]:
+    """Read films, several at a time, and yield what came of each, in their order.
+
+    Args:
+        paths: Drawn as they are needed; so any number may come.
+        work: How they are read.
+        results: What was read before, which is not read again, and where each new line is kept
+            before it is yielded; None: nothing is kept.
+        workers: Films that are read at the same time.
+
+    Yields:
+        A line for each film that was read or refused, a `Failure` for each that cannot be.
+    """
+    outcomes = map_in_order(partial(_read, work), _tasks(paths, results), workers=workers)
+    for outcome in outcomes:
+        if results is not None and isinstance(outcome, dict):
+            results.add(outcome)
+        yield outcome
+
+
+def _tasks(paths: Iterable[Path], results: Results | None) -> Iterator[Film | Failure | Earlier]:
+    for path in paths:
+        try:
+            stamp = stamp_of(path)
+        except OSError as error:
+            yield Failure(path, f"cannot read {path}: {error.strerror}.")
+            continue
+        earlier = results.earlier(stamp) if results is not None else None
+        if earlier is not None:
+            yield Earlier(earlier)
+        else:
+            name = results.name_for(path, stamp.place) if results is not None else path.stem
+            yield Film(path, name, stamp)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Return how a file is known again.
+
+    Raises:
+        OSError: It is not there.
+    """
+    status = path.stat()
+    place = os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps ".."
+    return Stamp(place, status.st_size, status.st_mtime_ns)
+
+
+def _read(work: Work, film: Film | Failure | Earlier) -> Outcome:
+    if not isinstance(film, Film):
+        return film
+    try:
+        return _segmented(work, film) if outlines(work.bundle) else _judged(work, film)
+    except (ImageError, ModelError, ShapeError) as error:
+        return Failure(film.path, str(error))
+    except MemoryError:
+        return Failure(film.path, f"cannot read {film.path}: it needs more memory than is free.")
+
+
+def _judged(work: Work, film: Film) -> Line:
+    xray = read_xray(film.path)
+    judgment = judge(xray, work.bundle)
+    wanted = wanted_maps(judgment.prediction, work.findings) if work.maps else ()
+    diagnosis = explain_judgment(judgment, wanted)
+    files = work.desk.write(film.name, xray, judgment, diagnosis) if work.desk else {}
+    return line_of(film, diagnosis, files)
+
+
+def _segmented(work: Work, film: Film) -> Line:
+    xray = read_xray(film.path)
+    mask: Bool = cast("Any", work.bundle).segment(xray)
+    files = work.desk.write_mask(film.name, xray, mask, "Lungs") if work.desk else {}
+    return segmentation_line(
+        film,
+        float(mask.mean()),
+        image_sha256=xray.sha256,
+        provenance=work.bundle.provenance,
+        refusal=None,
+        files=files,
+    )
+
+
+def outlines(bundle: object) -> bool:
+    """Tell whether a bundle outlines regions instead of judging findings."""
+    return getattr(bundle, "task", "classification") == "segmentation"
