@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from lucidray.datasets.table import ImageTable
@@ -18,6 +19,7 @@ from lucidray.records import Float32
 from lucidray.training.frozen import validation_logits
 from lucidray.training.job import Job, Row
 from lucidray.training.machine import Machine, this_machine
+from lucidray.training.masks import overlaps, predict_masks, prepare_masks
 from lucidray.training.member import train_member, write_history
 from lucidray.training.operating_point import choose_points
 from lucidray.training.order import batches
@@ -30,7 +32,7 @@ from lucidray.training.run import (
     begin,
     check_free,
     load_run,
-    new_model,
+    new_network,
     plain,
     read_status,
     write_json,
@@ -89,7 +91,8 @@ def train(
         check_free(folder)
         _check_network(recipe)
     cached = None if cache is None else Path(cache)
-    task = prepare_task(recipe, data, cache=cached, progress=reading)
+    prepare = prepare_masks if recipe.model.decoder else prepare_task
+    task = prepare(recipe, data, cache=cached, progress=reading)
     machine = this_machine(recipe.precision, devices=devices)
     facts = _facts(task, machine)
     begun = begin(folder, recipe, facts, resume=resume)
@@ -101,14 +104,15 @@ def train(
         job = Job(recipe, task, machine, folder, save_every_s, steps, reading)
         _write_split(folder / "split.csv", task)
         members = _train_members(job)
-        _conclude(job, begun, members, started)
+        conclude = _conclude_masks if recipe.model.decoder else _conclude
+        conclude(job, begun, members, started)
     return load_run(folder)
 
 
 def _check_network(recipe: Recipe) -> None:
     """Build the network once, so that no folder is begun for one that cannot be."""
     with torch.random.fork_rng():
-        new_model(recipe, ("any",), exclusive=False, pretrained=True)
+        new_network(recipe, ("any",), exclusive=False, pretrained=True)
 
 
 def _facts(task: Task, machine: Machine) -> dict[str, Any]:
@@ -140,9 +144,7 @@ def _train_members(job: Job) -> list[dict[str, Any]]:
 
 def _conclude(job: Job, begun: dict[str, Any], members: list[dict[str, Any]], since: float) -> None:
     folder, task = job.folder, job.task
-    spent = begun.get("seconds", 0.0) + time.monotonic() - since
-    facts = begun | {"members": members, "seconds": spent}
-    run = Run(folder, job.recipe, task.findings, task.exclusive, {}, facts)
+    run = _finished(job, begun, members, since)
     logits = validation_logits(job, run.models())
     found = as_predictions(task.findings, logits, exclusive=task.exclusive)
     copies = job.recipe.operating_point.varied
@@ -157,8 +159,32 @@ def _conclude(job: Job, begun: dict[str, Any], members: list[dict[str, Any]], si
         varied=[as_predictions(task.findings, each, exclusive=task.exclusive) for each in varied],
     )
     write_json(folder / "operating_points.json", points)
-    write_json(folder / "run.json", plain(facts))
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    _close(run)
+
+
+def _conclude_masks(
+    job: Job, begun: dict[str, Any], members: list[dict[str, Any]], since: float
+) -> None:
+    run = _finished(job, begun, members, since)
+    known = job.task.validation
+    found = predict_masks(run.segmenters(), known.examples.pixels, job.recipe)
+    values = overlaps(found, known.examples)
+    names = known.table.rows["image"].to_numpy(dtype=str)
+    _write_arrays(job.folder / "validation.npz", images=names, **values)
+    point = {"threshold": 0.5, "chosen_by": "fixed"}
+    write_json(job.folder / "operating_points.json", dict.fromkeys(job.task.findings, point))
+    _close(run)
+
+
+def _finished(job: Job, begun: dict[str, Any], members: list[dict[str, Any]], since: float) -> Run:
+    spent = begun.get("seconds", 0.0) + time.monotonic() - since
+    facts = begun | {"members": members, "seconds": spent}
+    return Run(job.folder, job.recipe, job.task.findings, job.task.exclusive, {}, facts)
+
+
+def _close(run: Run) -> None:
+    write_json(run.folder / "run.json", plain(run.facts))
+    shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
 
 
 def patients(table: ImageTable) -> list[str]:
@@ -179,18 +205,22 @@ def _write_split(path: Path, task: Task) -> None:
 
 
 def _write_predictions(path: Path, found: Predictions, task: Task, varied: Float32) -> None:
+    _write_arrays(
+        path,
+        logits=found.logits,
+        probabilities=found.probabilities,
+        labels=task.validation.examples.labels,
+        findings=np.array(task.findings),
+        images=task.validation.table.rows["image"].to_numpy(dtype=str),
+        patients=np.array(patients(task.validation.table)),
+        varied_logits=varied,
+    )
+
+
+def _write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
     def write(beside: Path) -> None:
         with beside.open("wb") as file:
-            np.savez(
-                file,
-                logits=found.logits,
-                probabilities=found.probabilities,
-                labels=task.validation.examples.labels,
-                findings=np.array(task.findings),
-                images=task.validation.table.rows["image"].to_numpy(dtype=str),
-                patients=np.array(patients(task.validation.table)),
-                varied_logits=varied,
-            )
+            np.savez(file, allow_pickle=False, **arrays)
 
     write_whole(path, write)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lucidray.models.classifier import Classifier
 from lucidray.models.freezing import freeze, split_at_frozen
+from lucidray.models.segmenter import Segmenter
 from lucidray.training.features import compute_features, trunk_key
 from lucidray.training.inputs import Examples, Normalized
 from lucidray.training.job import Job
@@ -18,7 +19,7 @@ from lucidray.training.prediction import mean_logits
 Prepared = tuple[Examples, Examples, Callable[[Tensor], Tensor]]
 
 
-def frozen_once(job: Job, model: Classifier, number: int) -> Prepared:
+def frozen_once(job: Job, model: Classifier | Segmenter, number: int) -> Prepared:
     """Prepare a phase, with its frozen beginning done already where that gives the same result.
 
     Args:
@@ -32,6 +33,8 @@ def frozen_once(job: Job, model: Classifier, number: int) -> Prepared:
     """
     recipe, task = job.recipe, job.task
     examples = (task.train.examples, task.validation.examples)
+    if isinstance(model, Segmenter):
+        return *examples, Normalized(model, recipe.image)
     varied = recipe.augment.active or recipe.mixup > 0
     one = job.machine.devices == 1
     split = split_at_frozen(model.train()) if recipe.cache_features and one and not varied else None

@@ -44,21 +44,24 @@ class Examples:
         pixels: One image a row of `labels`.
         labels: float32 ``(N, F)``: 1, 0 or nan.
         features: What the frozen trunk makes of the images; then `pixels` rest.
+        masks: uint8 ``(N, F, S, S)``: how much of each pixel a mask covers, of 255; where there
+            are masks, they are what is learned.
     """
 
     pixels: Pixels
     labels: Float32
     features: Features | None = None
+    masks: npt.NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def fetch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        """Return the inputs ``(B, ...)`` and labels ``(B, F)`` of some images."""
-        labels = torch.from_numpy(self.labels[indices])
+        """Return the inputs ``(B, ...)`` and targets of some images: labels ``(B, F)`` or masks."""
+        targets = torch.from_numpy((self.labels if self.masks is None else self.masks)[indices])
         if self.features is not None:
-            return self.features[torch.from_numpy(indices)], labels
-        return torch.from_numpy(np.ascontiguousarray(self.pixels[indices]))[:, None], labels
+            return self.features[torch.from_numpy(indices)], targets
+        return torch.from_numpy(np.ascontiguousarray(self.pixels[indices]))[:, None], targets
 
 
 def to_unit(pixels: Tensor) -> Tensor:

@@ -19,10 +19,11 @@ from torch.utils.data import DataLoader
 
 from lucidray.errors import DataError, ModelError
 from lucidray.models.classifier import Classifier
-from lucidray.training.augmentation import augment
+from lucidray.models.segmenter import Segmenter
+from lucidray.training.augmentation import augment, augment_masked
 from lucidray.training.averaging import Average, load_moving, moving_names, moving_state
 from lucidray.training.inputs import mix, to_unit
-from lucidray.training.monitor import Watch, measure_epoch, rises
+from lucidray.training.monitor import Watch, rises
 from lucidray.training.order import Indices, batches, derive_seed, epoch_order
 from lucidray.training.schedules import build_optimizer, factor
 from lucidray.training.setting import Batches, Setting, State
@@ -37,7 +38,9 @@ class Learner(lightning.LightningModule):
         state: What `Setting.save` was given, to go on from there.
     """
 
-    def __init__(self, model: Classifier, setting: Setting, state: State | None = None) -> None:
+    def __init__(
+        self, model: Classifier | Segmenter, setting: Setting, state: State | None = None
+    ) -> None:
         super().__init__()
         self.model = model.train()
         self.setting = setting
@@ -114,7 +117,7 @@ class Learner(lightning.LightningModule):
         setting = self.setting
         seed = derive_seed(setting.seed, setting.number, self.epoch, step, self.global_rank)
         torch.manual_seed(seed)
-        inputs = self._vary(inputs, seed)
+        inputs, targets = self._vary(inputs, targets, seed)
         if setting.mixup:
             inputs, targets = mix(inputs, targets, setting.mixup, seed)
         loss = setting.loss(setting.network(inputs), targets)
@@ -151,28 +154,23 @@ class Learner(lightning.LightningModule):
             self._lent.enter_context(self.average.in_place())
 
     def validation_step(self, batch: tuple[Tensor, Tensor, int, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """Collect the logits of one batch."""
-        inputs, _, _, indices = batch
+        """Keep of one batch what it is judged by."""
+        inputs, targets, _, indices = batch
         if inputs.dtype == torch.uint8:
             inputs = to_unit(inputs)
-        logits = self.setting.network(inputs).float().cpu()
-        self._seen.append((indices.cpu(), logits))
+        logits = self.setting.network(inputs).float()
+        kept = self.setting.judge.keep(logits, _unit(targets))
+        self._seen.append((indices.cpu(), kept.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        """Measure the logits of all processes."""
+        """Measure what all processes kept."""
         self._lent.close()
-        validation = self.setting.validation
-        logits = torch.zeros(validation.labels.shape)
-        for indices, values in self._gathered():
-            logits[indices] = values
-        probabilities = self.model.probabilities(logits).numpy()
-        loss = self.setting.loss(logits, torch.from_numpy(validation.labels))
-        self._check_finite("validation loss", float(loss))
-        also = self.setting.phase.monitor
-        exclusive = self.model.exclusive
-        self._values = {"val_loss": float(loss)} | measure_epoch(
-            validation.labels, probabilities, exclusive=exclusive, also=also
-        )
+        gathered = self._gathered()
+        kept = torch.zeros(len(self.setting.validation), gathered[0][1].shape[1])
+        for indices, values in gathered:
+            kept[indices] = values
+        self._values = self.setting.judge.measure(kept)
+        self._check_finite("validation loss", self._values["val_loss"])
 
     def on_train_epoch_end(self) -> None:
         """Write the epoch down, judge it, and keep the state."""
@@ -276,11 +274,14 @@ class Learner(lightning.LightningModule):
         shape = factor(phase.scheduler, done, phase.epochs * steps, warmup=warmup)
         return phase.learning_rate * self.rate_cut * shape
 
-    def _vary(self, inputs: Tensor, seed: int) -> Tensor:
+    def _vary(self, inputs: Tensor, targets: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         if inputs.dtype != torch.uint8:
-            return inputs
+            return inputs, targets
         generator = torch.Generator(device=inputs.device).manual_seed(seed)
-        return augment(to_unit(inputs), self.setting.augment, generator)
+        options = self.setting.augment
+        if targets.ndim == 4:
+            return augment_masked(to_unit(inputs), to_unit(targets), options, generator)
+        return augment(to_unit(inputs), options, generator), targets
 
     def _gathered(self) -> list[tuple[Tensor, Tensor]]:
         if self.trainer.world_size == 1:
@@ -288,3 +289,7 @@ class Learner(lightning.LightningModule):
         everyone: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(everyone, self._seen)
         return [pair for seen in everyone for pair in seen]
+
+
+def _unit(targets: Tensor) -> Tensor:
+    return to_unit(targets) if targets.dtype == torch.uint8 else targets

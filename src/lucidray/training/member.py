@@ -16,15 +16,18 @@ from torch import Tensor
 
 from lucidray.models.classifier import Classifier
 from lucidray.models.freezing import freeze
+from lucidray.models.segmenter import Segmenter
 from lucidray.training.averaging import load_moving
 from lucidray.training.frozen import frozen_once
 from lucidray.training.job import Job, Row
+from lucidray.training.judging import FindingJudge, Judge, LossFunction, MaskJudge
 from lucidray.training.learner import Learner
 from lucidray.training.loss import build_loss
 from lucidray.training.machine import fit
+from lucidray.training.mask_loss import mask_loss
 from lucidray.training.order import derive_seed
 from lucidray.training.recipe import Phase
-from lucidray.training.run import new_model
+from lucidray.training.run import new_network
 from lucidray.training.setting import Setting, State, ignore
 from lucidray.training.weights import (
     load_state,
@@ -76,7 +79,7 @@ def train_member(job: Job, seed: int, earlier: Sequence[Row]) -> tuple[list[Row]
     place.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(derive_seed(seed))
     task = job.task
-    model = new_model(job.recipe, task.findings, exclusive=task.exclusive, pretrained=True)
+    model = new_network(job.recipe, task.findings, exclusive=task.exclusive, pretrained=True)
     model = model.to(memory_format=torch.channels_last)
     rows: list[Row] = []
     chosen: Row = {}
@@ -102,7 +105,7 @@ def _publish(job: Job, seed: int, chosen: Row) -> dict[str, Any]:
 
 
 def _train_phase(
-    job: Job, model: Classifier, seed: int, number: int, earlier: Sequence[Row]
+    job: Job, model: Classifier | Segmenter, seed: int, number: int, earlier: Sequence[Row]
 ) -> None:
     phase, place = job.recipe.phases[number], job.place(seed)
     freeze(model, phase.policy, layer_count=phase.layer_count, fraction=phase.fraction)
@@ -132,16 +135,20 @@ def _finish_phase(learner: Learner, phase: Phase, place: Path, number: int) -> N
     (place / "state.pt").unlink(missing_ok=True)
 
 
-def _setting(job: Job, model: Classifier, seed: int, number: int, keeper: Keeper) -> Setting:
-    recipe, task = job.recipe, job.task
+def _setting(
+    job: Job, model: Classifier | Segmenter, seed: int, number: int, keeper: Keeper
+) -> Setting:
+    recipe = job.recipe
     train, validation, network = frozen_once(job, model, number)
+    loss, judge = _loss_and_judge(job, recipe.phases[number].monitor)
     return Setting(
         phase=recipe.phases[number],
         number=number,
         seed=seed,
         train=train,
         validation=validation,
-        loss=build_loss(recipe.loss, task.train.examples.labels, exclusive=task.exclusive),
+        loss=loss,
+        judge=judge,
         network=network,
         augment=recipe.augment,
         mixup=recipe.mixup,
@@ -153,6 +160,15 @@ def _setting(job: Job, model: Classifier, seed: int, number: int, keeper: Keeper
         save_every_s=job.save_every_s,
         step_done=partial(job.step_done, seed, number) if job.machine.devices == 1 else ignore,
     )
+
+
+def _loss_and_judge(job: Job, monitor: str) -> tuple[LossFunction, Judge]:
+    task = job.task
+    if task.train.examples.masks is not None:
+        return mask_loss, MaskJudge(mask_loss)
+    loss = build_loss(job.recipe.loss, task.train.examples.labels, exclusive=task.exclusive)
+    labels = task.validation.examples.labels
+    return loss, FindingJudge(loss, labels, task.exclusive, monitor)
 
 
 def write_history(path: Path, rows: Sequence[Row]) -> None:

@@ -65,9 +65,14 @@ class Watch:
 
 
 def monitors() -> list[str]:
-    """Return the names of all that a phase can monitor."""
+    """Return the names of all that a phase can monitor: of findings, then of masks."""
     usable = names_of("counts", "scores", "probabilities")
-    return [*_LOSSES, *(f"val_{name}" for name in usable)]
+    return [*_LOSSES, *(f"val_{name}" for name in usable), *mask_monitors()]
+
+
+def mask_monitors() -> list[str]:
+    """Return the names of all that a phase can monitor of masks alone."""
+    return [f"val_{name}" for name in names_of("mask_counts")]
 
 
 def check_monitor(name: str) -> None:

@@ -35,7 +35,7 @@ from lucidray.models.freezing import FREEZING_POLICIES
 from lucidray.models.spec import ModelSpec
 from lucidray.training.augmentation import Augment
 from lucidray.training.loss import Loss
-from lucidray.training.monitor import check_monitor
+from lucidray.training.monitor import check_monitor, mask_monitors, monitors
 from lucidray.training.processor import Precision
 from lucidray.training.schedules import optimizers, schedulers
 
@@ -172,10 +172,13 @@ class OperatingPoint:
 class Recipe:
     """A whole training.
 
+    Where the model has a decoder, each phase minimizes `mask_loss.mask_loss`, and `loss`,
+    `balanced`, `mixup`, `operating_point` have no part in it.
+
     Args:
         data: Which images and findings.
         image: What is done to an image before a model sees it, in training and in reading.
-        model: The network.
+        model: The network; one with a decoder makes masks instead of judging findings.
         augment: How training images are varied.
         loss: What is minimized.
         phases: What is trained, one after the other.
@@ -220,6 +223,29 @@ class Recipe:
             raise ConfigError(
                 f"image.channels is {self.image.channels} but model.in_channels is "
                 f"{self.model.in_channels}; set both to the same number (1 or 3)."
+            )
+        check_task(self)
+
+
+def check_task(recipe: Recipe) -> None:
+    """Refuse settings that a training of masks, or of findings, has no use for.
+
+    Raises:
+        ConfigError: A setting does not fit.
+    """
+    masks = bool(recipe.model.decoder)
+    if masks and (recipe.balanced or recipe.mixup or recipe.loss != Loss()):
+        raise ConfigError(
+            "balanced, mixup and loss are for findings; leave them out, or leave out model.decoder."
+        )
+    fitting = {"val_loss", "train_loss"} | {
+        name for name in monitors() if (name in mask_monitors()) == masks
+    }
+    for phase in recipe.phases:
+        if phase.monitor not in fitting:
+            raise ConfigError(
+                f"monitor is '{phase.monitor}', which a model {'with' if masks else 'without'} a "
+                f"decoder does not give; choose one of: {', '.join(sorted(fitting))}."
             )
 
 

@@ -8,18 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from lucidray.config import from_mapping, to_mapping
 from lucidray.errors import RunError
 from lucidray.models.classifier import Classifier, build_model
+from lucidray.models.segmenter import Segmenter, build_segmenter
 from lucidray.training.recipe import Recipe
 from lucidray.training.weights import load_weights, write_text
 
 #: Packages whose versions decide what comes out.
 _PACKAGES = ("lucidray", "torch", "torchvision", "timm", "lightning", "numpy", "pillow", "pydicom")
+
+
+_Network = TypeVar("_Network", Classifier, Segmenter)
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,46 @@ class Run:
 
         Raises:
             WeightsError: A weights file is missing or broken.
+            RunError: The run makes masks.
         """
+        return self._built(Classifier, "makes masks; ask for its segmenters() instead.")
+
+    def segmenters(self) -> list[Segmenter]:
+        """Build every member of a run that makes masks; else as `models`.
+
+        Raises:
+            WeightsError: A weights file is missing or broken.
+            RunError: The run makes no masks.
+        """
+        return self._built(Segmenter, "judges findings; ask for its models() instead.")
+
+    def _built(self, kind: type[_Network], otherwise: str) -> list[_Network]:
         built = []
         for path in self.weights:
-            model = new_model(self.recipe, self.findings, exclusive=self.exclusive)
+            model = new_network(self.recipe, self.findings, exclusive=self.exclusive)
+            if not isinstance(model, kind):
+                raise RunError(f"the run in {self.folder} {otherwise}")
             load_weights(path, model)
             built.append(model.eval())
         return built
 
 
+def new_network(
+    recipe: Recipe, findings: tuple[str, ...], *, exclusive: bool, pretrained: bool = False
+) -> Classifier | Segmenter:
+    """Build a recipe's network, of masks or of findings; else as `new_model`."""
+    if not recipe.model.decoder:
+        return new_model(recipe, findings, exclusive=exclusive, pretrained=pretrained)
+    spec = recipe.model if pretrained else replace(recipe.model, weights="none")
+    model = build_segmenter(spec, findings, image_size=recipe.image.size)
+    model.spec = recipe.model
+    return model
+
+
 def new_model(
     recipe: Recipe, findings: tuple[str, ...], *, exclusive: bool, pretrained: bool = False
 ) -> Classifier:
-    """Build a recipe's network.
+    """Build a recipe's classifier.
 
     Args:
         recipe: Names the network.

@@ -11,6 +11,7 @@ from torch.utils.data import IterableDataset
 
 from lucidray.training.augmentation import Augment
 from lucidray.training.inputs import Examples
+from lucidray.training.judging import Judge
 from lucidray.training.order import Indices
 from lucidray.training.recipe import Phase
 
@@ -33,7 +34,9 @@ class Setting:
         train: What is learned from.
         validation: What is measured after each epoch.
         loss: ``loss(logits, targets)``.
-        network: To logits, from images float ``(B, 1, S, S)`` in [0, 1] or from features.
+        judge: Judges each epoch on the validation images.
+        network: To logits of findings or masks, from images float ``(B, 1, S, S)`` in [0, 1] or
+            from features.
         augment: How training images are varied.
         mixup: Alpha; 0: off.
         ema: Decay; 0: off.
@@ -51,6 +54,7 @@ class Setting:
     train: Examples
     validation: Examples
     loss: Callable[[Tensor, Tensor], Tensor]
+    judge: Judge
     network: Callable[[Tensor], Tensor]
     augment: Augment = field(default_factory=Augment)
     mixup: float = 0.0
