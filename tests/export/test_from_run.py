@@ -11,6 +11,7 @@ import pytest
 
 from lucidray.bundle import Bundle, load_bundle
 from lucidray.errors import ExportError, UnknownNameError
+from lucidray.export import UncertaintySettings
 from lucidray.export.from_run import About, card_of, export_run, performance_of
 from lucidray.images.read import read_xray
 from lucidray.pipeline import diagnose
@@ -71,8 +72,22 @@ def test_the_card_tells_where_it_comes_from(run: Run, bundle: Bundle) -> None:
     assert card.training.recipe["model"]["backbone"] == "baseline_cnn"
     assert card.preprocessing == run.recipe.image
     assert {"ece_before", "ece_after", "brier_after"} <= set(card.calibration.measurements)
+    assert card.calibration.patients == card.calibration.images // 2
+    assert set(card.calibration.reliability["after"]) == set(run.findings)
     point = card.operating_points["Pneumonia"]
     assert point.sensitivity is not None and point.sensitivity.low is not None
+
+
+def test_readings_tell_how_unsure_they_are(run: Run, bundle: Bundle) -> None:
+    rule = bundle.card.uncertainty
+    assert rule is not None and rule.evidence.folds == 5
+    assert rule.evidence.patients == bundle.card.calibration.patients
+    assert rule.judged == tuple(name for name in run.findings if name in bundle.operating_points)
+    found = diagnose(films(run)[0], bundle).prediction.uncertainty
+    assert found is not None and found.entropy.shape == (2,)
+    assert card_of(run, "x", uncertainty=None).uncertainty is None
+    other = card_of(run, "x", uncertainty=UncertaintySettings(alpha=0.2)).uncertainty
+    assert other is not None and other.alpha == 0.2
 
 
 def test_exclusive_findings_get_a_temperature(exclusive_run: Run) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from lucidray.bundle.estimate import Estimate
 from lucidray.errors import BundleError, ConfigError
 from lucidray.records import Float32, Float64, Uncertainty
 
-#: What the referral rule looks at; both lie in [0, 1], 1 = most unsure.
-Score = Literal["entropy", "margin"]
+#: What the referral rule looks at; all lie in [0, 1], 1 = most unsure.
+Score = Literal["entropy", "margin", "mean_entropy", "mean_margin"]
 Risk = Literal["error", "balanced_error"]
 
 _LENIENT = {"extra": "ignore"}
@@ -97,7 +97,8 @@ class UncertaintyRule:
         score: ``"entropy"``: largest normalized entropy of the judged findings (of all together
             where they exclude each other); ``"margin"``: the same once the log odds of each
             operating point are put at zero, so 1 at the operating point (where findings exclude
-            each other: one less the gap of the two likeliest).
+            each other: one less the gap of the two likeliest); ``"mean_entropy"`` and
+            ``"mean_margin"``: means over the judged findings instead.
         threshold: An image whose score reaches it is referred.
         judged: Findings that the score looks at; empty: all.
         chosen_by: How score and threshold were chosen, in words.
@@ -118,8 +119,8 @@ class UncertaintyRule:
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
             raise ConfigError(f"alpha is {self.alpha}; it must lie between 0 and 1.")
-        if self.score not in ("entropy", "margin"):
-            raise ConfigError(f"score is '{self.score}'; expected 'entropy' or 'margin'.")
+        if self.score not in get_args(Score):
+            raise ConfigError(f"score is '{self.score}'; expected {', '.join(get_args(Score))}.")
         if len(self.present_from) != len(self.absent_to):
             raise ConfigError(
                 f"present_from has {len(self.present_from)} entries, absent_to "
@@ -177,15 +178,15 @@ def apply(
     present = values >= np.array(rule.present_from)
     if exclusive:
         absent = (present.sum() - present) > 0
-        unsure, margins = _class_entropy(values), np.array([_class_margin(values)])
+        unsure, near = _class_entropy(values), _class_nearness(values)
     else:
         absent = values <= np.array(rule.absent_to)
         unsure = _entropy(values)
-        margins = _entropy(_centered(values, [operating_points.get(name) for name in findings]))
-    judged = [name in rule.judged or not rule.judged or exclusive for name in findings]
-    scores = unsure[judged] if rule.score == "entropy" else margins[judged[: len(margins)]]
-    refer = bool(scores.size and scores.max() >= rule.threshold)
-    return Uncertainty(unsure.astype(np.float32), present, absent, refer)
+        near = _entropy(_centered(values, [operating_points.get(name) for name in findings]))
+    judged = [name in rule.judged or not rule.judged for name in findings]
+    scores = (near if rule.score.endswith("margin") else unsure)[judged]
+    score = scores.mean() if rule.score.startswith("mean") else scores.max()
+    return Uncertainty(unsure.astype(np.float32), present, absent, bool(score >= rule.threshold))
 
 
 def _entropy(values: Float64) -> Float64:
@@ -200,9 +201,10 @@ def _class_entropy(values: Float64) -> Float64:
     return np.full(len(values), entropy.clip(0, 1))
 
 
-def _class_margin(values: Float64) -> float:
+def _class_nearness(values: Float64) -> Float64:
     ordered = np.sort(values)
-    return float(1 - ordered[-1] + ordered[-2]) if len(values) > 1 else 0.0
+    gap = ordered[-1] - ordered[-2] if len(values) > 1 else 1.0
+    return np.full(len(values), 1 - gap)
 
 
 def _centered(values: Float64, points: Sequence[float | None]) -> Float64:

@@ -8,11 +8,13 @@ copy of a bundle.
 from lucidray.export.from_run import About, TrainedRun, card_of, export_run, performance_of
 from lucidray.export.peers import import_timm, import_xrv
 from lucidray.export.precision import lower_precision
+from lucidray.export.uncertainty import UncertaintySettings
 from lucidray.export.write import export_bundle, weights_digest
 
 __all__ = [
     "About",
     "TrainedRun",
+    "UncertaintySettings",
     "card_of",
     "export_bundle",
     "export_run",

@@ -12,14 +12,17 @@ from scipy.special import expit, logit
 
 from lucidray.bundle.card import Calibration, Estimate, OperatingPoint
 from lucidray.errors import MetricError, unknown_name
+from lucidray.export.calibration_evidence import measure_calibration, reliability
 from lucidray.export.parity import calibrate
-from lucidray.metrics import brier, ece, fit_platt, fit_temperature, log_loss, robust_youden
+from lucidray.metrics import fit_platt, fit_temperature, robust_youden
+from lucidray.metrics.folds import patient_folds
 from lucidray.records import Float32
 
 Method = Literal["auto", "platt", "temperature", "none"]
 METHODS = ("auto", "platt", "temperature", "none")
 
-_MEASURES = {"ece": ece, "brier": brier, "log_loss": log_loss}
+#: Parts into which patients are cut for cross-fitting.
+FOLDS = 5
 
 
 def fit_calibration(
@@ -30,6 +33,8 @@ def fit_calibration(
     exclusive: bool,
     method: Method = "auto",
     images: str = "validation images of the training",
+    groups: npt.ArrayLike | None = None,
+    n_boot: int = 1000,
 ) -> Calibration:
     """Fit how logits become probabilities.
 
@@ -41,28 +46,86 @@ def fit_calibration(
         method: ``"auto"``: Platt scaling for each finding, one temperature where findings exclude
             each other.
         images: What the images are, in words.
+        groups: ``(N,)`` patient keys; None: each image is its own patient.
+        n_boot: Bootstrap replicates of the intervals.
 
     Returns:
-        The calibration, with what it changed on these very images (so the gain is optimistic). A
+        The calibration, fitted on all images, with what such a fit changes on images of patients
+        that it was not fitted on (`cross_fitted`); a temperature's figures stand beside it. A
         finding with one class only, or ranked worse than chance, keeps its own sigmoid.
 
     Raises:
         UnknownNameError: No such method.
         MetricError: No image is labeled.
     """
-    if method not in METHODS:
-        raise unknown_name("calibration", method, METHODS)
-    if method == "auto":
-        method = "temperature" if exclusive else "platt"
-    if method == "none":
+    chosen = _method(method, exclusive)
+    if chosen == "none":
         return Calibration()
-    if method == "temperature" or exclusive:
-        fit = Calibration("temperature", temperature=_temperature(logits, labels, exclusive))
-    else:
-        fit, left = _platt(findings, logits, labels)
-        images += f"; not fitted for {', '.join(left)}" if left else ""
-    measured = _measured(logits, labels, fit, exclusive=exclusive)
-    return replace(fit, fitted_on=images, images=len(labels), measurements=measured)
+    fit = _fit(logits, labels, chosen, exclusive)
+    left = [] if chosen == "temperature" else _unfitted(findings, logits, labels)
+    images += f"; not fitted for {', '.join(left)}" if left else ""
+    answers = {"before": calibrate(logits, Calibration(), exclusive=exclusive)}
+    for name, which in _versions(chosen):
+        crossed = _crossed(logits, labels, exclusive=exclusive, method=which, groups=groups)
+        if crossed is not None:
+            answers[name] = crossed
+    curves = {k: reliability(findings, labels, v) for k, v in answers.items() if k != "temperature"}
+    return replace(
+        fit,
+        fitted_on=images,
+        images=len(labels),
+        patients=len(labels) if groups is None else len(np.unique(np.asarray(groups))),
+        measurements=measure_calibration(labels, answers, groups=groups, n_boot=n_boot),
+        reliability=curves,
+    )
+
+
+def cross_fitted(
+    logits: Float32,
+    labels: Float32,
+    *,
+    exclusive: bool,
+    method: Method = "auto",
+    groups: npt.ArrayLike | None = None,
+    folds: int = FOLDS,
+) -> Float32 | None:
+    """Return probabilities, each by a calibration that was fitted without its patient.
+
+    Args:
+        logits: ``(N, F)``.
+        labels: ``(N, F)``: 1, 0 or nan.
+        exclusive: Whether exactly one finding holds.
+        method: As in `fit_calibration`.
+        groups: ``(N,)`` patient keys; None: each image is its own patient.
+        folds: Parts into which patients are cut, at most one a patient.
+
+    Returns:
+        ``(N, F)``; None where there is one patient only.
+
+    Raises:
+        UnknownNameError: No such method.
+        MetricError: No image is labeled.
+    """
+    chosen = _method(method, exclusive)
+    place = folds_of(labels, groups, folds)
+    if place is None:
+        return None
+    found = np.empty_like(logits)
+    for fold in np.unique(place):
+        held = place == fold
+        fit = _fit(logits[~held], labels[~held], chosen, exclusive)
+        found[held] = calibrate(logits[held], fit, exclusive=exclusive)
+    return found
+
+
+def folds_of(
+    labels: Float32, groups: npt.ArrayLike | None, folds: int = FOLDS
+) -> npt.NDArray[np.int64] | None:
+    """Return the fold of each image, patients kept whole; None where there is one patient only."""
+    patients = len(labels) if groups is None else len(np.unique(np.asarray(groups)))
+    if patients < 2:
+        return None
+    return patient_folds(labels, groups=groups, folds=min(folds, patients))
 
 
 def carry_points(
@@ -91,7 +154,11 @@ def carry_points(
 
 
 def choose_points(
-    findings: Sequence[str], labels: Float32, probabilities: Float32
+    findings: Sequence[str],
+    labels: Float32,
+    probabilities: Float32,
+    *,
+    groups: npt.ArrayLike | None = None,
 ) -> dict[str, OperatingPoint]:
     """Choose the operating point of each finding anew, where calibration reorders images.
 
@@ -99,6 +166,7 @@ def choose_points(
         findings: F names.
         labels: ``(N, F)`` of validation images.
         probabilities: ``(N, F)``, calibrated.
+        groups: ``(N,)`` patient keys, for the intervals; None: each image is its own patient.
 
     Returns:
         Points by finding; a finding with one class only has none.
@@ -106,7 +174,7 @@ def choose_points(
     chosen = {}
     for name, truth, values in zip(findings, labels.T, probabilities.T, strict=True):
         try:
-            point = robust_youden(truth, values)
+            point = robust_youden(truth, values, groups=groups)
         except MetricError:
             continue
         rates = {
@@ -117,18 +185,47 @@ def choose_points(
     return chosen
 
 
-def _platt(
-    findings: Sequence[str], logits: Float32, labels: Float32
-) -> tuple[Calibration, list[str]]:
-    slopes, intercepts, left = [], [], []
-    for name, values, truth in zip(findings, logits.T, labels.T, strict=True):
-        slope, intercept = _fit_one(truth, values)
-        if not slope > 0:
-            left.append(name)
-            slope, intercept = 1.0, 0.0
-        slopes.append(slope)
-        intercepts.append(intercept)
-    return Calibration("platt", slopes=tuple(slopes), intercepts=tuple(intercepts)), left
+def _method(method: Method, exclusive: bool) -> Method:
+    if method not in METHODS:
+        raise unknown_name("calibration", method, METHODS)
+    if method != "none" and exclusive:
+        return "temperature"
+    return "platt" if method == "auto" else method
+
+
+def _fit(logits: Float32, labels: Float32, method: Method, exclusive: bool) -> Calibration:
+    if method == "none":
+        return Calibration()
+    if method == "temperature":
+        return Calibration("temperature", temperature=_temperature(logits, labels, exclusive))
+    fits = [_fit_one(truth, values) for truth, values in zip(labels.T, logits.T, strict=True)]
+    kept = [fit if fit[0] > 0 else (1.0, 0.0) for fit in fits]
+    slopes, intercepts = zip(*kept, strict=True)
+    return Calibration("platt", slopes=slopes, intercepts=intercepts)
+
+
+def _versions(method: Method) -> list[tuple[str, Method]]:
+    return [("after", method)] + ([("temperature", "temperature")] if method == "platt" else [])
+
+
+def _unfitted(findings: Sequence[str], logits: Float32, labels: Float32) -> list[str]:
+    columns = zip(findings, labels.T, logits.T, strict=True)
+    return [name for name, truth, values in columns if not _fit_one(truth, values)[0] > 0]
+
+
+def _crossed(
+    logits: Float32,
+    labels: Float32,
+    *,
+    exclusive: bool,
+    method: Method,
+    groups: npt.ArrayLike | None,
+) -> Float32 | None:
+    """Return cross-fitted probabilities; None where some part of the patients allows no fit."""
+    try:
+        return cross_fitted(logits, labels, exclusive=exclusive, method=method, groups=groups)
+    except MetricError:
+        return None
 
 
 def _fit_one(truth: Float32, values: Float32) -> tuple[float, float]:
@@ -145,29 +242,3 @@ def _temperature(logits: Float32, labels: Float32, exclusive: bool) -> float:
         return float(fit_temperature(*pair).value)
     known = np.isfinite(labels)
     return float(fit_temperature(labels[known], logits[known]).value)
-
-
-def _measured(
-    logits: Float32, labels: Float32, fit: Calibration, *, exclusive: bool
-) -> dict[str, Estimate]:
-    measured = {}
-    for when, calibration in (("before", Calibration()), ("after", fit)):
-        probabilities = calibrate(logits, calibration, exclusive=exclusive)
-        for name, measure in _MEASURES.items():
-            values = [
-                _value(measure, truth, column)
-                for truth, column in zip(labels.T, probabilities.T, strict=True)
-            ]
-            finite = [value for value in values if np.isfinite(value)]
-            mean = float(np.mean(finite)) if finite else None
-            measured[f"{name}_{when}"] = Estimate(mean, count=len(labels))
-    return measured
-
-
-def _value(
-    measure: object, truth: npt.NDArray[np.floating], column: npt.NDArray[np.floating]
-) -> float:
-    try:
-        return float(measure(truth, column))  # type: ignore[operator]
-    except MetricError:
-        return float("nan")

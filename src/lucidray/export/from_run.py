@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from lucidray.bundle.card import (
     Card,
@@ -22,6 +23,7 @@ from lucidray.config import from_mapping, to_mapping
 from lucidray.errors import ExportError
 from lucidray.export.calibration import Method, carry_points, choose_points, fit_calibration
 from lucidray.export.parity import calibrate
+from lucidray.export.uncertainty import UncertaintySettings, fit_uncertainty
 from lucidray.export.write import export_bundle
 from lucidray.findings import FINDINGS
 from lucidray.models.classifier import Classifier
@@ -86,9 +88,11 @@ class About:
 class _Validation:
     logits: Float32
     labels: Float32
+    patients: npt.NDArray[np.str_] | None
 
 
 _NOTHING = About()
+_USUAL = UncertaintySettings()
 
 
 def export_run(
@@ -96,6 +100,7 @@ def export_run(
     out: str | Path,
     *,
     calibration: Method = "auto",
+    uncertainty: UncertaintySettings | None = _USUAL,
     performance: Sequence[Performance] = (),
     about: About = _NOTHING,
     extra: Mapping[str, bytes] | None = None,
@@ -106,6 +111,7 @@ def export_run(
         run: The run.
         out: The file; its name without ``.lucid`` becomes the bundle's name.
         calibration: How probabilities are fitted to the run's validation answers.
+        uncertainty: How conformal sets and referral are fixed on them; None: not at all.
         performance: What was measured, for example by `performance_of`.
         about: What only the author knows.
         extra: Further files for the bundle, by name.
@@ -118,7 +124,14 @@ def export_run(
         RunError, WeightsError: The run is not complete.
     """
     path = Path(out)
-    card = card_of(run, path.stem, calibration=calibration, performance=performance, about=about)
+    card = card_of(
+        run,
+        path.stem,
+        calibration=calibration,
+        uncertainty=uncertainty,
+        performance=performance,
+        about=about,
+    )
     return export_bundle(run.models(), card, path, extra=extra)
 
 
@@ -127,6 +140,7 @@ def card_of(
     name: str,
     *,
     calibration: Method = "auto",
+    uncertainty: UncertaintySettings | None = _USUAL,
     performance: Sequence[Performance] = (),
     about: About = _NOTHING,
 ) -> Card:
@@ -135,20 +149,20 @@ def card_of(
     Operating points are the run's own, moved to where calibration puts them; where findings
     exclude each other, calibration reorders images and they are chosen anew.
     """
-    validation = _validation(run.folder)
-    fit = fit_calibration(
-        run.findings,
-        validation.logits,
-        validation.labels,
-        exclusive=run.exclusive,
-        method=calibration,
-    )
+    known = _validation(run.folder)
+    answers, groups = (run.findings, known.logits, known.labels), known.patients
+    fit = fit_calibration(*answers, exclusive=run.exclusive, method=calibration, groups=groups)
     points = _points(run.folder)
     if run.exclusive and fit.calibrated:
-        probabilities = calibrate(validation.logits, fit, exclusive=True)
-        points = choose_points(run.findings, validation.labels, probabilities)
+        probabilities = calibrate(known.logits, fit, exclusive=True)
+        points = choose_points(run.findings, known.labels, probabilities, groups=groups)
     elif fit.calibrated:
         points = carry_points(points, run.findings, fit)
+    rule = None
+    if uncertainty is not None:
+        rule = fit_uncertainty(
+            *answers, fit, points, exclusive=run.exclusive, groups=groups, settings=uncertainty
+        )
     given = {key: value for key, value in vars(about).items() if value or key != "intended_use"}
     network = run.recipe.model.backbone
     given["summary"] = about.summary or f"{', '.join(run.findings)} by {network}."
@@ -161,6 +175,7 @@ def card_of(
         flip=run.recipe.test_time_augmentation == "flip",
         calibration=fit,
         operating_points=points,
+        uncertainty=rule,
         training=_training(run),
         performance=tuple(performance),
         **given,
@@ -220,7 +235,8 @@ def _training(run: TrainedRun) -> Training:
 def _validation(folder: Path) -> _Validation:
     try:
         with np.load(folder / "validation.npz", allow_pickle=False) as saved:
-            return _Validation(saved["logits"], saved["labels"])
+            patients = saved["patients"] if "patients" in saved.files else None
+            return _Validation(saved["logits"], saved["labels"], patients)
     except (OSError, KeyError, ValueError) as error:
         raise ExportError(
             f"{folder.name} has no readable validation.npz, which calibration is fitted on; train "

@@ -13,16 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lucidray.errors import MetricError, ShapeError
-from lucidray.metrics.inputs import (
-    Samples,
-    as_float,
-    binary_samples,
-    cluster_matrix,
-    encode_groups,
-    ratio,
-)
+from lucidray.metrics.inputs import as_float, binary_samples, encode_groups
 from lucidray.metrics.multiclass import class_samples
-from lucidray.metrics.resampling import Key, Panel, Progress, estimate
+from lucidray.metrics.resampling import Progress
+from lucidray.metrics.shares import mean_estimates
 from lucidray.records import Bool, Float64, Measurement
 
 _ROUNDING = 1e-9
@@ -199,15 +193,16 @@ def measure_sets(
         raise ShapeError(f"sets are {present.shape} and {absent.shape}; both must be (N,)")
     known = ~np.isnan(as_float(labels, "labels"))
     parts = _parts(samples.positive, present[known], absent[known])
-    panel = _share_panel(parts, samples)
-    found = estimate(panel, samples.clusters, n_boot=n_boot, seed=seed, progress=progress)
+    found = mean_estimates(
+        parts, groups=samples.cluster, n_boot=n_boot, seed=seed, progress=progress
+    )
     return {
         name: Measurement(
             name,
-            found[name, ""].value,
+            found[name].value,
             name.startswith("coverage"),
-            found[name, ""].low,
-            found[name, ""].high,
+            found[name].low,
+            found[name].high,
             int(chosen.sum()),
             undefined=samples.unlabeled,
         )
@@ -220,27 +215,13 @@ def _parts(truth: Bool, present: Bool, absent: Bool) -> dict[str, tuple[Float64,
     everywhere = np.ones(len(truth), dtype=bool)
     values = {
         "coverage": (np.where(truth, present, absent), everywhere),
-        "coverage_present": (present & truth, truth),
-        "coverage_absent": (absent & ~truth, ~truth),
+        "coverage_present": (present, truth),
+        "coverage_absent": (absent, ~truth),
         "set_size": (present.astype(np.int64) + absent, everywhere),
         "both": (present & absent, everywhere),
         "neither": (~present & ~absent, everywhere),
     }
     return {name: (value.astype(np.float64), chosen) for name, (value, chosen) in values.items()}
-
-
-def _share_panel(parts: dict[str, tuple[Float64, Bool]], samples: Samples) -> Panel:
-    count, size = len(parts), len(samples)
-    rows = np.repeat(np.arange(2 * count), size)
-    values = np.concatenate([each for pair in parts.values() for each in pair]).astype(np.float64)
-    cluster = np.tile(samples.cluster, 2 * count)
-    sums = cluster_matrix(rows, cluster, (2 * count, samples.clusters), values)
-
-    def panel(weights: Float64) -> dict[Key, Float64]:
-        totals = np.asarray(sums @ weights)
-        return {(n, ""): ratio(totals[2 * k], totals[2 * k + 1]) for k, n in enumerate(parts)}
-
-    return panel
 
 
 def _quantile_of(
