@@ -38,6 +38,11 @@ from lucidray.metrics.comparison import measure_matched as measure_matched
 from lucidray.metrics.comparison import permutation_test as permutation_test
 from lucidray.metrics.complexity import entropy_complexity as entropy_complexity
 from lucidray.metrics.complexity import gini_sparseness as gini_sparseness
+from lucidray.metrics.conformal import Conformal as Conformal
+from lucidray.metrics.conformal import conformal_quantile as conformal_quantile
+from lucidray.metrics.conformal import fit_class_conformal as fit_class_conformal
+from lucidray.metrics.conformal import fit_conformal as fit_conformal
+from lucidray.metrics.conformal import measure_sets as measure_sets
 from lucidray.metrics.confusion import Counts as Counts
 from lucidray.metrics.confusion import accuracy as accuracy
 from lucidray.metrics.confusion import balanced_accuracy as balanced_accuracy
@@ -58,6 +63,7 @@ from lucidray.metrics.confusion import specificity as specificity
 from lucidray.metrics.detection import box_iou_matrix as box_iou_matrix
 from lucidray.metrics.detection import detection_ap as detection_ap
 from lucidray.metrics.detection_measure import measure_detection as measure_detection
+from lucidray.metrics.folds import patient_folds as patient_folds
 from lucidray.metrics.gaze import gaze_auc_judd as gaze_auc_judd
 from lucidray.metrics.gaze import gaze_auc_shuffled as gaze_auc_shuffled
 from lucidray.metrics.gaze import gaze_cc as gaze_cc
@@ -119,6 +125,10 @@ from lucidray.metrics.recalibration import Platt as Platt
 from lucidray.metrics.recalibration import Temperature as Temperature
 from lucidray.metrics.recalibration import fit_platt as fit_platt
 from lucidray.metrics.recalibration import fit_temperature as fit_temperature
+from lucidray.metrics.referral import Referral as Referral
+from lucidray.metrics.referral import call_losses as call_losses
+from lucidray.metrics.referral import choose_referral as choose_referral
+from lucidray.metrics.referral import class_losses as class_losses
 from lucidray.metrics.resampling import bca_interval as bca_interval
 from lucidray.metrics.resampling import bootstrap as bootstrap
 from lucidray.metrics.resampling import bootstrap_p_value as bootstrap_p_value
@@ -132,6 +142,12 @@ from lucidray.metrics.segmentation import mask_iou as mask_iou
 from lucidray.metrics.segmentation import measure_mask as measure_mask
 from lucidray.metrics.segmentation import measure_masks as measure_masks
 from lucidray.metrics.segmentation import surface_distance as surface_distance
+from lucidray.metrics.selective import RiskCoverage as RiskCoverage
+from lucidray.metrics.selective import aurc as aurc
+from lucidray.metrics.selective import excess_aurc as excess_aurc
+from lucidray.metrics.selective import risk_at as risk_at
+from lucidray.metrics.selective import risk_coverage as risk_coverage
+from lucidray.metrics.shares import mean_estimates as mean_estimates
 from lucidray.metrics.statistics import Comparison as Comparison
 from lucidray.metrics.statistics import delong as delong
 from lucidray.metrics.statistics import delong_covariance as delong_covariance
@@ -143,3 +159,6 @@ from lucidray.metrics.subgroups import Subgroup as Subgroup
 from lucidray.metrics.subgroups import SubgroupTable as SubgroupTable
 from lucidray.metrics.subgroups import age_bands as age_bands
 from lucidray.metrics.subgroups import measure_subgroups as measure_subgroups
+from lucidray.metrics.uncertainty import class_nearness as class_nearness
+from lucidray.metrics.uncertainty import nearness as nearness
+from lucidray.metrics.uncertainty import normalized_entropy as normalized_entropy
