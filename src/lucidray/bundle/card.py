@@ -205,6 +205,9 @@ class Card:
         network: Architecture, for example ``"densenet121"``.
         members: Networks whose logits are averaged.
         flip: Whether the mirror image is averaged in.
+        task: ``"classification"``: probabilities of findings with their heat maps;
+            ``"segmentation"``: masks, whose names stand as findings; the graph's maps are then the
+            probability of each pixel, its probabilities the share of the square that a mask covers.
         map_shape: ``(height, width)`` of the raw heat maps; the export fills it in.
         explanation: How they are made.
         weights_sha256: Digest of all weights of the network; the export fills it in.
@@ -237,6 +240,7 @@ class Card:
     exclusive: bool
     preprocessing: Preprocessing
     network: str
+    task: Literal["classification", "segmentation"] = "classification"
     map_shape: tuple[int, int] = (0, 0)
     weights_sha256: str = ""
     members: Annotated[int, Field(ge=1)] = 1

@@ -92,7 +92,7 @@ def _change(one: Bundle, other: Bundle) -> dict[str, float]:
     images = [image for each in (one, other) for image in from_bytes(each.member(REFERENCE)).images]
     rows = [[one.findings.index(name), other.findings.index(name)] for name in shared]
     found, others = (
-        np.array([bundle.predict(image).probabilities for image in images])
+        np.array([bundle.answer(image).probabilities[0] for image in images])
         for bundle in (one, other)
     )
     changes = [np.abs(found[:, a] - others[:, b]).max() for a, b in rows]

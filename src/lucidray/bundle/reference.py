@@ -157,8 +157,8 @@ def verify_bundle(bundle: Bundle) -> Verification:
     reference = from_bytes(bundle.member(REFERENCE))
     found = []
     for image in reference.images:
-        reading = bundle.read(image)
-        found.append((reading.prediction.probabilities, reading.maps))
+        answer = bundle.answer(image)
+        found.append((answer.probabilities[0], answer.maps[0]))
     expected = [(each.probabilities[0], each.maps[0]) for each in reference.expected]
     return Verification(
         len(found), *differences(found, expected), reference.tolerance, bundle.engine

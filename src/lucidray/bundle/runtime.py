@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from lucidray.bundle.engines import Engine, Outputs, make_engine
 from lucidray.bundle.installed import find_bundle
 from lucidray.bundle.uncertainty import apply, rule_from
 from lucidray.errors import BundleError, ImageError, ShapeError
-from lucidray.records import Float32, Geometry, Prediction, Uncertainty, XRay
+from lucidray.records import Bool, Float32, Geometry, Prediction, Uncertainty, XRay
 
 if TYPE_CHECKING:
     from lucidray.bundle.card import Card
@@ -84,6 +84,7 @@ class Bundle:
         self._facts = parse_card(archive.members[CARD])
         self.findings = tuple(each["name"] for each in self._facts["findings"])
         self.exclusive = bool(self._facts["exclusive"])
+        self.task = str(self._facts.get("task", "classification"))
         points = self._facts["operating_points"]
         self.operating_points: Mapping[str, float] = MappingProxyType(
             {name: point["threshold"] for name, point in points.items()}
@@ -98,10 +99,15 @@ class Bundle:
 
         return from_json(self._members[CARD])
 
-    @property
+    @cached_property
     def preprocessing(self) -> Preprocessing:
         """What the graph itself does to an image before the network sees it."""
-        return self.card.preprocessing
+        from lucidray.images.preprocessing import Preprocessing
+
+        values = dict(self._facts["preprocessing"])
+        values["crop"] = None if values.get("crop") is None else tuple(values["crop"])
+        known = {each.name for each in fields(Preprocessing)}
+        return Preprocessing(**{key: values[key] for key in known & values.keys()})
 
     @property
     def engine(self) -> str:
@@ -139,10 +145,41 @@ class Bundle:
         Raises:
             ImageError: The pixels are no display intensities.
             ShapeError: The image is not ``(H, W)``.
+            BundleError: It makes masks instead.
         """
+        self._check_task("classification", "segment")
         xray = _xray(image)
-        found = self._engine.run(xray.pixels[None, None])
-        return self._reading(found, 0, xray)
+        return self._reading(self.answer(xray), 0, xray)
+
+    def answer(self, image: Image) -> Outputs:
+        """Return what the graph itself gives for one image; else as `read`."""
+        return self._engine.run(_xray(image).pixels[None, None])
+
+    def segment(self, image: Image) -> Bool:
+        """Outline both lungs; of a segmentation bundle only.
+
+        Args:
+            image: As `read` takes it.
+
+        Returns:
+            bool ``(H, W)`` on the pixels of the file, without specks and holes; all False where
+            there is no lung.
+
+        Raises:
+            ImageError, ShapeError: As `read`.
+            BundleError: It judges findings instead.
+        """
+        from lucidray.bundle.masks import outline
+
+        return outline(self.probabilities(image), self.operating_points[self.findings[0]])
+
+    def probabilities(self, image: Image) -> Float32:
+        """Return how likely each pixel is lung, float32 ``(H, W)``; else as `segment`."""
+        from lucidray.bundle.masks import to_source
+
+        self._check_task("segmentation", "read")
+        xray = _xray(image)
+        return to_source(self.answer(xray).maps[0, 0], xray, self.preprocessing)
 
     def predict(self, image: Image) -> Prediction:
         """Return the probabilities of one image; else as `read`."""
@@ -161,7 +198,9 @@ class Bundle:
         Raises:
             ImageError: The pixels are no display intensities.
             ShapeError: The images are not ``(B, H, W)``.
+            BundleError: It makes masks instead.
         """
+        self._check_task("classification", "segment")
         pixels = _intensities(images, 3)
         found = self._engine.run(pixels[:, None])
         return [self._reading(found, index, _xray(each)) for index, each in enumerate(pixels)]
@@ -215,6 +254,13 @@ class Bundle:
         height, width = xray.pixels.shape
         within = spatial_geometry((height, width), self.preprocessing)
         return reading.prediction, reading.maps, compose(xray.geometry, within)
+
+    def _check_task(self, task: str, instead: str) -> None:
+        if self.task != task:
+            raise BundleError(
+                f"'{self.name}' is a {self.task} bundle, not one for {task}. Call its "
+                f"{instead}(image), or load another bundle."
+            )
 
     def _gatekeeper(self) -> Gatekeeper | None:
         if self._facts.get("gate") is None:
