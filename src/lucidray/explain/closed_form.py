@@ -15,7 +15,12 @@ from lucidray.explain.method import chosen, evaluating, explainers, prepare
 
 
 @explainers.register(
-    "closed_form", source="arXiv:1610.02391, differentiated by hand", needs="a pooled head"
+    "closed_form",
+    source="arXiv:1610.02391, differentiated by hand",
+    needs="a pooled linear or MLP head, or a ViT's class token",
+    cost="1 forward",
+    class_specific=True,
+    odd=True,
 )
 def closed_form(
     model: nn.Module,
@@ -74,13 +79,44 @@ def has_closed_form(model: nn.Module) -> bool:
     return class_token.fits(model) or (pooled and _steps(getattr(model, "head", None)) is not None)
 
 
+def evenly_pooled(model: nn.Module) -> bool:
+    """Say whether a logit's gradient is known in closed form and the same at each pixel."""
+    pool: Any = getattr(model, "pool", None)
+    plain = getattr(pool, "kind", None) == "avg" and isinstance(pool.before, nn.Identity)
+    return plain and has_closed_form(model)
+
+
+def head_layers(model: nn.Module) -> list[nn.Module] | None:
+    """Return the layers between a pooled vector and the logits; None where one is not known."""
+    return _steps(getattr(model, "head", None))
+
+
+def pooled_jacobian(
+    model: Any, features: Tensor, targets: Sequence[int] | None
+) -> tuple[Tensor, Tensor]:
+    """Return logits and their slopes by each channel's pooled value, summed over its pixels.
+
+    Args:
+        model: A model with a pooled head in closed form.
+        features: The map that it pools, ``(B, C, h, w)``.
+        targets: Indices of logits; None = all.
+
+    Returns:
+        Logits ``(B, F)`` and float32 slopes ``(T, C)`` of a linear, ``(B, T, C)`` of an MLP head.
+
+    Raises:
+        ShapeError: A target is no index of the logits.
+    """
+    logits, slopes = _forward(_steps(model.head) or [], model.embed(features))
+    wanted = chosen(targets, logits.shape[-1])
+    with torch.autocast(features.device.type, enabled=False):
+        return logits, _jacobian(model.head, slopes, wanted, features.shape[1])
+
+
 def _pooled(model: Any, x: Tensor, targets: Sequence[int] | None) -> tuple[Tensor, Tensor]:
     features: Tensor = model.features(x)
-    vector: Tensor = model.embed(features)
-    logits, slopes = _forward(_steps(model.head) or [], vector)
-    wanted = chosen(targets, logits.shape[-1])
+    logits, jacobian = pooled_jacobian(model, features, targets)
     with torch.autocast(x.device.type, enabled=False):
-        jacobian = _jacobian(model.head, slopes, wanted, features.shape[1])
         values = features.float().flatten(2)
         maps = torch.matmul(jacobian / values.shape[2], values)
     return logits, maps.view(*maps.shape[:2], *features.shape[2:])

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from lucidray.errors import ModelError
-from lucidray.explain.layers import find_layer, last_map_layer, token_layer
-from lucidray.explain.method import (
-    Explainable,
-    chosen,
-    differentiable,
-    evaluating,
-    explainers,
-    prepare,
-    token_grid,
+from lucidray.explain.activations import as_map, blend, jacobian, record
+from lucidray.explain.method import chosen, differentiable, evaluating, explainers, prepare
+
+
+@explainers.register(
+    "grad_cam",
+    source="arXiv:1610.02391, equations 1 and 2",
+    needs="a map or tokens",
+    cost="1 forward, F backward to the layer; 1 forward where `closed_form` holds",
+    class_specific=True,
+    odd=True,
 )
-
-
-@explainers.register("grad_cam", source="arXiv:1610.02391, equations 1 and 2", needs="gradients")
 def grad_cam(
     model: nn.Module,
     x: Tensor,
@@ -32,7 +28,7 @@ def grad_cam(
 ) -> tuple[Tensor, Tensor]:
     """Explain by a layer's channels, each weighted by its mean gradient.
 
-    One forward pass, and one backward pass a target, which ends at the layer.
+    One forward pass, and batched backward passes for the targets, which end at the layer.
 
     Args:
         model: A classifier, or any network that returns logits ``(B, F)``.
@@ -57,79 +53,8 @@ def grad_cam(
     """
     x = prepare(model, x)
     with evaluating(model), differentiable():
-        x = x.clone()
-        logits, activation = _record(model, x, layer)
+        logits, activation = record(model, x.clone(), layer)
         wanted = chosen(targets, logits.shape[-1])
-        maps = [
-            _weighted(model, activation, gradient)
-            for gradient in _gradients(logits, activation, wanted)
-        ]
-    return logits.detach(), sign * torch.stack(maps, 1)
-
-
-def _record(model: nn.Module, x: Tensor, layer: str | nn.Module | None) -> tuple[Tensor, Tensor]:
-    """Return logits and the activation that they are to be differentiated by."""
-    if layer is None and isinstance(model, Explainable):
-        with torch.no_grad():
-            features = model.features(x)
-        if features.ndim == 4:
-            activation = features.detach().requires_grad_()
-            return model.classify(activation.clone()), activation
-    if layer is None:
-        found = token_layer(model) or last_map_layer(model, x)
-    else:
-        found = find_layer(model, layer)
-    return _hooked(model, x, found)
-
-
-def _hooked(model: nn.Module, x: Tensor, layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """Run the model; all before the layer's last call stays out of the graph."""
-    caught: list[Tensor] = []
-
-    def catch(_module: nn.Module, _inputs: Any, out: Any) -> Tensor:
-        if not isinstance(out, Tensor) or out.ndim not in (3, 4):
-            raise ModelError(
-                "the output of that layer is neither a map (B, C, h, w) nor tokens (B, T, C); "
-                "name another layer."
-            )
-        activation = out.detach().requires_grad_()
-        caught[:] = [activation]
-        return activation.clone()
-
-    hook = layer.register_forward_hook(catch)
-    try:
-        logits: Tensor = model(x)
-    finally:
-        hook.remove()
-    if not caught:
-        raise ModelError("that layer does not take part in the forward pass; name another layer.")
-    return logits, caught[0]
-
-
-def _gradients(logits: Tensor, activation: Tensor, targets: list[int]) -> list[Tensor]:
-    if not logits.requires_grad:
-        raise ModelError("the logits do not depend on that layer; name another layer.")
-    return [
-        torch.autograd.grad(logits[:, target].sum(), activation, retain_graph=True)[0]
-        for target in targets
-    ]
-
-
-def _weighted(model: nn.Module, activation: Tensor, gradient: Tensor) -> Tensor:
-    values, slopes = activation.detach().float(), gradient.float()
-    if values.ndim == 3:
-        prefix, rows, columns = token_grid(model, values.shape[1])
-        values, slopes = (t[:, prefix:].transpose(1, 2) for t in (values, slopes))
-        shape = (*values.shape[:2], rows, columns)
-        values, slopes = values.reshape(shape), slopes.reshape(shape)
-    elif _channels_last(model, values):
-        values, slopes = (t.permute(0, 3, 1, 2) for t in (values, slopes))
-    weights = slopes.mean((2, 3), keepdim=True)
-    return (weights * values).sum(1)
-
-
-def _channels_last(model: nn.Module, values: Tensor) -> bool:
-    """Say whether a layer's output has its channels last, as Swin's have."""
-    body: Any = getattr(model, "backbone", model)
-    inside = str(getattr(body, "output_fmt", "")).upper().endswith("NHWC")
-    return inside and values.shape[1] == values.shape[2]
+        slopes = jacobian(logits, activation, wanted, sign=sign)
+    values, slopes = as_map(model, activation), as_map(model, slopes, lead=2)
+    return logits.detach(), blend(slopes.mean((3, 4), keepdim=True), values)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from lucidray.errors import ModelError, ShapeError
+from lucidray.errors import ConfigError, ModelError, ShapeError
 from lucidray.registry import Registry
 
 
@@ -136,3 +136,24 @@ def token_grid(model: nn.Module, count: int) -> tuple[int, int, int]:
             "name a layer that keeps all patches."
         )
     return prefix, rows, columns
+
+
+def no_layer(layer: str | nn.Module | None, method: str) -> None:
+    """Refuse a layer where a method explains by the image itself.
+
+    Raises:
+        ModelError: A layer was named.
+    """
+    if layer is not None:
+        raise ModelError(f"{method} explains the image itself, no layer; leave layer=None.")
+
+
+def positive(**numbers: int | None) -> None:
+    """Refuse counts below 1.
+
+    Raises:
+        ConfigError: One is; None passes.
+    """
+    for name, value in numbers.items():
+        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
+            raise ConfigError(f"{name} is {value}; a whole number of 1 or more is expected.")
