@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,12 @@ from lucidray.metrics.catalog import choose, metrics
 from lucidray.metrics.inputs import (
     Samples,
     Statistic,
+    as_float,
     binary_samples,
+    encode_groups,
+    ratio,
 )
+from lucidray.metrics.intervals import holm
 from lucidray.metrics.panels import binary_panel
 from lucidray.metrics.ranking import (
     sensitivity_at_specificity_statistic,
@@ -29,7 +34,7 @@ from lucidray.metrics.resampling import (
     estimate,
 )
 from lucidray.metrics.statistics import Comparison
-from lucidray.records import Float64, Measurement
+from lucidray.records import Bool, Float64, Measurement
 
 
 def compare_binary(
@@ -90,6 +95,72 @@ def compare_binary(
         progress=progress,
     )
     return {name: _comparison(name, found["", name], one) for name in names}
+
+
+def compare_means(
+    values: Mapping[str, npt.ArrayLike],
+    *,
+    name: str = "mean",
+    groups: npt.ArrayLike | None = None,
+    n_boot: int = 2000,
+    seed: int = 0,
+    interval: Interval = "percentile",
+    level: float = 0.95,
+    progress: Progress | None = None,
+) -> dict[tuple[str, str], Comparison]:
+    """Compare a measure of single images, for example mIoU, between every two models or methods.
+
+    Args:
+        values: ``(N,)`` of each model, on the same images; nan = undefined there. An image counts
+            for a pair of models where both are defined.
+        name: What is compared; a registered measure gives the direction.
+        groups: ``(N,)`` patient keys, resampled whole; None: each image is its own patient.
+        n_boot: Replicates, at least 1.
+        seed: Same seed, same intervals; all pairs see the same patients.
+        interval: ``"percentile"`` or ``"bca"``.
+        level: Coverage of each interval.
+        progress: Called with replicates done and in all.
+
+    Returns:
+        First minus second of each pair, in the order given, with the interval of the paired
+        bootstrap; p-values are Holm-adjusted for the number of pairs.
+
+    Raises:
+        ShapeError: The models do not all have ``(N,)``.
+        MetricError: There are fewer than two models or no replicate.
+    """
+    columns = {key: as_float(column, "values") for key, column in values.items()}
+    shapes = {column.shape for column in columns.values()}
+    if len(columns) < 2:
+        raise MetricError("there is one model only; at least two are needed to compare")
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+        raise ShapeError(f"values are {sorted(shapes)}; expected one (N,) for all models")
+    cluster, clusters = encode_groups(groups, len(next(iter(columns.values()))))
+    pairs = list(combinations(columns, 2))
+    gaps = np.stack([columns[one] - columns[two] for one, two in pairs])
+    known = ~np.isnan(gaps)
+    sums, counts = (
+        np.stack([np.bincount(cluster, row, minlength=clusters) for row in rows])
+        for rows in (np.where(known, gaps, 0), known.astype(np.float64))
+    )
+
+    def panel(weights: Float64) -> dict[Key, Float64]:
+        return dict(zip(pairs, ratio(sums @ weights, counts @ weights), strict=True))
+
+    found = estimate(
+        panel,
+        clusters,
+        n_boot=n_boot,
+        seed=seed,
+        interval=interval,
+        level=level,
+        progress=progress,
+    )
+    p_values = holm([_p_value(found[pair]) for pair in pairs])
+    return {
+        pair: _mean_comparison(name, found[pair], row, p_value)
+        for pair, row, p_value in zip(pairs, known, p_values, strict=True)
+    }
 
 
 def measure_matched(
@@ -285,5 +356,16 @@ def _comparison(name: str, found: Estimate, samples: Samples) -> Comparison:
         0.0,
         samples.unlabeled,
     )
-    p_value = float("nan") if np.isnan(found.value) else bootstrap_p_value(found.replicates)
-    return Comparison(name, measured, p_value, "paired bootstrap")
+    return Comparison(name, measured, _p_value(found), "paired bootstrap")
+
+
+def _mean_comparison(name: str, found: Estimate, known: Bool, p_value: float) -> Comparison:
+    better = metrics.entry(name).facts["higher_is_better"] if name in metrics else None
+    count, title = int(known.sum()), f"{name} difference"
+    left_out = known.size - count
+    measured = Measurement(title, found.value, better, found.low, found.high, count, 0.0, left_out)
+    return Comparison(name, measured, float(p_value), "paired bootstrap, Holm")
+
+
+def _p_value(found: Estimate) -> float:
+    return float("nan") if np.isnan(found.value) else bootstrap_p_value(found.replicates)

@@ -71,14 +71,14 @@ def _fill(plane: Float32, removed: Bool, levels: list[_Level], tolerance: float)
         raise MetricError("pixels that stay are nan or infinite; nothing can be imputed from them")
     start: Float32 = np.where(removed, 0, plane - np.float32(middle)).astype(np.float32)
     if spread > 0:
-        start = start / np.float32(spread)
+        start = np.asarray(start / spread, np.float32)
         rows, columns = plane.shape
         start = _solve(_pad(start), levels, tolerance)[:rows, :columns]
     return np.where(removed, start * np.float32(spread) + np.float32(middle), plane)
 
 
 def _solve(u: Float32, levels: list[_Level], tolerance: float) -> Float32:
-    """Return the solution; `u` holds the known pixels, and 0 in the hole to begin with."""
+    """Solve in place and return `u`, the known pixels, with 0 in the hole to begin with."""
     hole, degree = levels[0].hole, levels[0].degree
     residual = hole * (_around(u) - degree * u)
     step = _cycle(levels, residual)
@@ -88,8 +88,8 @@ def _solve(u: Float32, levels: list[_Level], tolerance: float) -> Float32:
             break
         through = hole * (degree * along - _around(along))
         length = np.float32(size / float(np.vdot(along, through)))
-        u = u + length * along
-        residual = residual - length * through
+        u += length * along
+        residual -= length * through
         step = _cycle(levels, residual)
         before, size = size, float(np.vdot(residual, step))
         along = step + np.float32(size / before) * along

@@ -1,4 +1,4 @@
-"""Tests and intervals for areas and for paired decisions: DeLong, McNemar, sign flips."""
+"""Tests and intervals of areas and of pairs: DeLong, McNemar, sign flips, paired t."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lucidray.errors import MetricError, ShapeError
 from lucidray.metrics.catalog import as_measurement
 from lucidray.metrics.inputs import Int, Samples, as_float, binary_samples, encode_groups, ratio
 from lucidray.metrics.intervals import normal_quantile
+from lucidray.metrics.statistics_effects import patient_means
 from lucidray.records import Float64, Measurement
 
 
@@ -252,3 +253,47 @@ def sign_flip_test(
         signs = rng.integers(0, 2, size=(size, clusters), dtype=np.int8) * 2.0 - 1.0
         extreme += int((np.abs(signs @ sums) >= bar).sum())
     return (extreme + 1) / (n_permutations + 1)
+
+
+def paired_t_test(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    groups: npt.ArrayLike | None = None,
+    level: float = 0.95,
+    name: str = "mean",
+) -> Comparison:
+    """Test whether two models have the same mean on the same images, by Student's paired t.
+
+    Args:
+        first: ``(N,)`` of one model; a pair with nan is left out.
+        second: ``(N,)`` of the other.
+        groups: ``(N,)`` patient keys, whose images are averaged first; None: each its own.
+        level: Coverage of the difference's interval.
+        name: What is compared.
+
+    Returns:
+        First minus second, of patients; the p-value is nan where fewer than two are left or the
+        differences do not vary. Take `statistics_effects.cohen_dz` for the size of the effect.
+
+    Raises:
+        ShapeError: The two are not both ``(N,)``.
+
+    Source: Student, Biometrika 6:1 (1908).
+    """
+    one, two = as_float(first, "first values"), as_float(second, "second values")
+    if one.ndim != 1 or one.shape != two.shape:
+        raise ShapeError(f"values are {one.shape} and {two.shape}; both must be (N,)")
+    normal_quantile(level)
+    means = patient_means(np.stack([one, two], axis=1), groups)
+    gaps = means[:, 0] - means[:, 1]
+    count, missing = len(gaps), int(np.isnan(one - two).sum())
+    middle = float(gaps.mean()) if count else float("nan")
+    p_value = reach = float("nan")
+    if count > 1 and np.ptp(gaps) > 1e-14 * np.abs(gaps).max():
+        error = float(gaps.std(ddof=1) / np.sqrt(count))
+        p_value = float(2 * stats.t.sf(abs(middle) / error, count - 1))
+        reach = float(stats.t.ppf(0.5 + level / 2, count - 1)) * error
+    ends = middle - reach, middle + reach
+    measured = Measurement(f"{name} difference", middle, None, *ends, count, 0.0, missing)
+    return Comparison(name, measured, p_value, "paired t")
