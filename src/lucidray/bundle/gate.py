@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from lucidray.bundle.archive import pack
+from lucidray.bundle.archive import pack, unpack
 from lucidray.bundle.estimate import Estimate
 from lucidray.errors import BundleError, ConfigError
 from lucidray.images.quality import block_means, check_quality
@@ -175,12 +175,12 @@ def gate_from(values: Mapping[str, Any] | None, member: bytes | None) -> Gatekee
 
 def write_rule(rule: LinearRule) -> bytes:
     """Write a rule as an ``.npz`` that NumPy reads; the same bytes for the same rule."""
-    arrays = {"weights.npy": rule.weights, "bias.npy": np.array(rule.bias, np.float32)}
+    arrays = {"weights": rule.weights, "bias": np.array([rule.bias])}
     contents = {}
     for name, values in arrays.items():
         buffer = io.BytesIO()
         np.lib.format.write_array(buffer, np.ascontiguousarray(values, np.float32))
-        contents[name] = buffer.getvalue()
+        contents[f"{name}.npy"] = buffer.getvalue()
     return pack(contents)
 
 
@@ -190,14 +190,17 @@ def read_rule(member: bytes) -> LinearRule:
     Raises:
         BundleError: It is not that.
     """
+    members = unpack(member, MEMBER).members
     try:
-        with np.load(io.BytesIO(member), allow_pickle=False) as arrays:
-            weights, bias = arrays["weights"], float(arrays["bias"])
-    except (KeyError, ValueError, OSError, TypeError) as error:
+        weights, bias = (
+            np.load(io.BytesIO(members[f"{name}.npy"]), allow_pickle=False)
+            for name in ("weights", "bias")
+        )
+    except (KeyError, ValueError, OSError) as error:
         raise BundleError(f"{MEMBER} is not complete: {error}. Get the bundle again.") from error
     if weights.ndim != 1 or weights.dtype != np.float32:
         raise BundleError(f"{MEMBER} holds {weights.dtype} {weights.shape}; expected float32 (N,).")
-    return LinearRule(weights, bias)
+    return LinearRule(weights, float(bias[0]))
 
 
 def _unlike(likeness: float, threshold: float) -> Refusal | None:

@@ -6,6 +6,7 @@ copy of a bundle.
 """
 
 from lucidray.export.from_run import About, TrainedRun, card_of, export_run, performance_of
+from lucidray.export.gate import add_gate, fit_gate, set_gate
 from lucidray.export.peers import import_timm, import_xrv
 from lucidray.export.precision import lower_precision
 from lucidray.export.uncertainty import UncertaintySettings
@@ -14,13 +15,16 @@ from lucidray.export.write import export_bundle, weights_digest
 __all__ = [
     "About",
     "TrainedRun",
+    "add_gate",
     "UncertaintySettings",
     "card_of",
     "export_bundle",
     "export_run",
+    "fit_gate",
     "import_timm",
     "import_xrv",
     "lower_precision",
     "performance_of",
+    "set_gate",
     "weights_digest",
 ]

@@ -18,6 +18,7 @@ from lucidray.bundle.installed import find_bundle
 from lucidray.bundle.runtime import CARD, Bundle, load_bundle
 from lucidray.errors import ExportError
 from lucidray.export.gate_images import FIT, MEASURE, THRESHOLD, Film, Progress, look
+from lucidray.export.outliers import KINDS
 from lucidray.metrics.intervals import wilson_interval
 from lucidray.records import Bool, Float32, Float64
 
@@ -40,6 +41,7 @@ def add_gate(
     patients: Sequence[str] | None = None,
     outliers: Mapping[str, Sequence[Film]] | None = None,
     fitted_on: str = "",
+    kinds: Sequence[str] = KINDS,
     per_kind: int = 80,
     seed: int = 0,
     progress: Progress | None = None,
@@ -53,6 +55,7 @@ def add_gate(
             is by itself.
         outliers: Real images to be refused, by kind, beside the generated ones.
         fitted_on: What the films are, in words; ``""``: the card's training data.
+        kinds: Which outliers to generate.
         per_kind: Generated images of each kind to fit on; a third of that more to measure.
         seed: The same seed gives the same gate.
         progress: Called with images looked at and in all.
@@ -72,6 +75,7 @@ def add_gate(
         patients=patients,
         outliers=outliers,
         fitted_on=fitted_on or bundle.card.training.data,
+        kinds=kinds,
         per_kind=per_kind,
         seed=seed,
         progress=progress,
@@ -103,6 +107,7 @@ def fit_gate(
     patients: Sequence[str] | None = None,
     outliers: Mapping[str, Sequence[Film]] | None = None,
     fitted_on: str = "",
+    kinds: Sequence[str] = KINDS,
     per_kind: int = 80,
     seed: int = 0,
     progress: Progress | None = None,
@@ -124,7 +129,14 @@ def fit_gate(
     """
     parts = _split(len(accepted), patients, seed)
     seen = look(
-        bundle, accepted, parts, outliers or {}, per_kind=per_kind, seed=seed, progress=progress
+        bundle,
+        accepted,
+        parts,
+        outliers or {},
+        kinds=kinds,
+        per_kind=per_kind,
+        seed=seed,
+        progress=progress,
     )
     rule = fit_rule(seen.features, seen.film, seen.kind, chosen=seen.part == FIT)
     likeness = rule.likeness(seen.features)

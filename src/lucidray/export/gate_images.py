@@ -73,6 +73,7 @@ def look(
     parts: Parts,
     outliers: Mapping[str, Sequence[Film]],
     *,
+    kinds: Sequence[str] = KINDS,
     per_kind: int,
     seed: int,
     progress: Progress | None = None,
@@ -84,20 +85,21 @@ def look(
         films: Chest films.
         parts: ``(N,)``: what each film, and all that is made of it, is for.
         outliers: Real images to be refused, by kind; 70 % are to fit on.
+        kinds: Which outliers to generate.
         per_kind: Generated outliers of each kind to fit on; a third of that to measure.
         seed: The same seed gives the same images.
         progress: Called with images looked at and in all.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     copies = np.concatenate([np.arange(len(films)), np.flatnonzero(parts == FIT)])
-    made = len(KINDS) * (per_kind + per_kind // 3)
+    made = len(kinds) * (per_kind + per_kind // 3)
     total = len(films) + len(copies) + made + sum(map(len, outliers.values()))
     looking = _Looking(bundle, total, progress)
     small: list[Float32] = []
     looking.at(_kept(films, small), "films", parts.tolist(), film=True)
     varied = (vary(rng, small[index]) for index in copies)
     looking.at(varied, "varied films", parts[copies].tolist(), film=True)
-    for kind in KINDS:
+    for kind in kinds:
         for part, count in ((FIT, per_kind), (MEASURE, per_kind // 3)):
             own = [small[i] for i in np.flatnonzero(parts == part)] if kind in SPOILED else []
             images = make_outliers(kind, count, seed=2 * seed + part, films=own)
