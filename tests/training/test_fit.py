@@ -327,3 +327,14 @@ def test_two_processes_learn_what_one_does(table: ImageTable, cache: Path, tmp_p
     assert float(history(shared)[-1]["val_loss"]) == pytest.approx(
         float(history(alone)[-1]["val_loss"]), abs=1e-4
     )
+
+
+def test_a_run_from_before_an_option_existed_goes_on(
+    table: ImageTable, cache: Path, tmp_path: Path
+) -> None:
+    run = train(small(), table, tmp_path / "run")
+    facts = json.loads((run.folder / "run.json").read_text())
+    del facts["recipe"]["data"]["split_from"]
+    (run.folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    again = train(small(), table, run.folder, resume=True)
+    assert again.operating_points == run.operating_points

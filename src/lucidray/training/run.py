@@ -228,6 +228,9 @@ def begin(
     wanted = {"recipe": to_mapping(recipe), **plain(facts)}
     if (folder / "run.json").is_file() and resume:
         found = read_facts(folder)
+        where = str(folder / "run.json")
+        # An option that came later has the value that the run was begun with: its default.
+        found["recipe"] = to_mapping(from_mapping(Recipe, found["recipe"], where=where))
         changed = [key for key in wanted if found.get(key) != wanted[key]]
         if changed:
             raise RunError(
