@@ -184,7 +184,7 @@ def test_wrong_input_is_named() -> None:
     with pytest.raises(ShapeError, match=r"\(D, 4\)"):
         m.detection_ap([[[1, 2, 3]]], [[1]], [box])
     with pytest.raises(MetricError, match="nan or infinite"):
-        m.detection_ap([box * np.inf], [[1]], [box])
+        m.detection_ap([[[0, 0, 1, np.inf]]], [[1]], [box])
     with pytest.raises(MetricError, match="same findings"):
         m.measure_detection({"a": [box]}, {"b": [[1]]}, {"a": [box]})
     with pytest.raises(ShapeError, match=r"\(H, W\) each"):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -121,7 +125,8 @@ def test_boxes_serve_as_masks() -> None:
 def test_films_of_different_sizes_are_read_once() -> None:
     masks, _ = _films(6)
     maps = _noise(6) + 0.1 * masks
-    mixed = [(a[:30], b[:30]) if k % 2 else (a, b) for k, (a, b) in enumerate(zip(maps, masks))]
+    pairs = enumerate(zip(maps, masks, strict=True))
+    mixed = [(a[:30], b[:30]) if k % 2 else (a, b) for k, (a, b) in pairs]
     seen: list[tuple[int, int]] = []
     table = m.measure_localization(
         (each for each, _ in mixed),
@@ -172,6 +177,26 @@ def test_columns_make_a_table() -> None:
     columns = m.measure_localization(_noise(3), masks=masks, n_boot=0).columns()
     assert {len(column) for column in columns.values()} == {3}
     assert {"status", "map_iou", "map_iou_center", "map_iou_prior"} <= columns.keys()
+
+
+@pytest.mark.data
+def test_chance_on_the_published_boxes(real_data: Path) -> None:
+    table = real_data / "tables" / "BBox_List_2017.csv.gz"
+    if not table.exists():
+        pytest.skip("no table of ChestX-ray14 boxes in the folder of real data")
+    boxes: dict[str, list[np.ndarray]] = {"Cardiomegaly": [], "Nodule": []}
+    for row in list(csv.reader(gzip.open(table, "rt", encoding="utf-8")))[1:]:
+        x, y, width, height = (float(cell) / 4 for cell in row[2:6])
+        if row[1] in boxes:
+            boxes[row[1]].append(np.array([[x, y, x + width, y + height]]))
+    flat = np.ones((256, 256), np.float32)
+    for finding, share in (("Cardiomegaly", 0.176), ("Nodule", 0.005)):
+        given = boxes[finding]
+        table_ = m.measure_localization(
+            [flat] * len(given), boxes=given, only=["pointing_game"], baselines=["prior"], n_boot=0
+        )
+        assert table_.measurements["pointing_game"].value == pytest.approx(share, abs=6e-4)
+        assert table_.chance["prior", "pointing_game"].value > 2 * share
 
 
 def test_wrong_input_is_named() -> None:

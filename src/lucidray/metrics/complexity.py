@@ -30,10 +30,9 @@ def entropy_work(maps: Floating) -> Float64:
     """Return the entropy in nats of rows ``(B, P)``."""
     size = np.abs(maps)
     highest = size.max(axis=1, keepdims=True)
-    size = np.divide(size, highest, out=np.zeros_like(size), where=highest > 0)
+    size /= np.where(highest > 0, highest, 1)
     total = size.sum(axis=1, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        products = np.where(size > 0, size * np.log(size), 0)
+    products = size * np.log(np.maximum(size, np.finfo(size.dtype).tiny))
     part = ratio(products.sum(axis=1, dtype=np.float64), total)
     return np.log(np.where(total > 0, total, np.nan)) - part
 
@@ -45,7 +44,9 @@ def _each(work: Callable[[Floating], Float64], maps: npt.ArrayLike) -> Float64:
         raise ShapeError(f"maps are {values.shape}; expected (..., H, W), not empty")
     flat = values.reshape(-1, values.shape[-2] * values.shape[-1])
     finite = np.asarray(np.isfinite(flat).all(axis=1))
-    parts = [work(np.where(finite[part, None], flat[part], 0)) for part in blocks(*flat.shape)]
+    if not finite.all():
+        flat = np.where(finite[:, None], flat, flat.dtype.type(0))
+    parts = [work(flat[part]) for part in blocks(*flat.shape)]
     found = np.where(finite, np.concatenate(parts), np.nan)
     return found.reshape(values.shape[:-2])
 

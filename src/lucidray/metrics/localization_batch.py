@@ -10,7 +10,7 @@ inside the mask answer thresholds, ranks, areas and sums alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -74,6 +74,7 @@ class MapBatch:
         finite: bool ``(B,)``: whether the map came finite.
         boxes: float64 ``(G, 4)`` for each image: the true boxes; None: those around the connected
             components of the mask.
+        memo: What several measures share, by its name and options.
     """
 
     maps: Floating
@@ -81,6 +82,7 @@ class MapBatch:
     shape: tuple[int, int]
     finite: Bool
     boxes: Sequence[Float64] | None = None
+    memo: dict[Any, Float64] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.maps)

@@ -192,10 +192,13 @@ def as_boxes(boxes: npt.ArrayLike) -> Float64:
 
 def box_iou_work(batch: MapBatch, options: MapOptions) -> Float64:
     """Return the IoU of the box around each map's largest region with the best true box."""
-    found = boxes_from_masks(cut(batch, options.threshold), batch.shape)
-    truth = batch.boxes or _true_boxes(batch)
-    pairs = zip(found, truth, strict=True)
-    return np.array([box_iou_matrix(a, b).max(initial=0.0) for a, b in pairs])
+    key = ("box_iou", options.threshold)
+    if key not in batch.memo:
+        found = boxes_from_masks(cut(batch, options.threshold), batch.shape)
+        truth = _true_boxes(batch) if batch.boxes is None else batch.boxes
+        pairs = zip(found, truth, strict=True)
+        batch.memo[key] = np.array([box_iou_matrix(a, b).max(initial=0.0) for a, b in pairs])
+    return batch.memo[key]
 
 
 def _true_boxes(batch: MapBatch) -> Sequence[Float64]:
