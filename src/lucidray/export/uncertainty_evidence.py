@@ -17,6 +17,7 @@ from lucidray.records import Bool, Float64
 
 _DIGITS = 5
 _POINTS = 40
+_SAME = 1e-12
 
 
 def gather_evidence(
@@ -155,5 +156,8 @@ def _bounds(line: Float64) -> tuple[float | None, ...]:
 
 
 def _estimate(value: float, low: float, high: float, count: int) -> Estimate:
+    """Return what the card keeps; replicates that all agree tell nothing of the spread."""
+    if not high - low > _SAME:
+        low = high = float("nan")
     known = [float(each) if np.isfinite(each) else None for each in (value, low, high)]
     return Estimate(known[0], known[1], known[2], count)

@@ -194,7 +194,7 @@ def reliability_figure(
         else:
             grid[0].set_xlabel("predicted probability")
         grid[0].set(ylabel="share that is positive", title=title)
-        grid[0].legend(loc="upper left")
+        grid[0].legend(loc="best")
         alt = "Reliability: " + "; ".join(curve.label for curve in curves)
         return Figure(to_svg(canvas, alt), caption, alt)
 
