@@ -19,7 +19,7 @@ from lucidray.report.uncertainty import (
     uncertainty_section,
 )
 
-BEFORE = Reliability((0.05, 0.5, 0.95), (0.1, 0.75, 1.0), (0.0,) * 3, (1.0,) * 3, (40, 4, 20))
+BEFORE = Reliability((0.05, 0.5, 0.95), (0.1, 0.75, 1.0), (0.0,) * 3, (1.0,) * 3, (40, 4, 22))
 AFTER = replace(BEFORE, predicted=(0.1, 0.7, 0.96))
 GRID = tuple(np.arange(1, 11) / 10)
 FIT = Calibration(
@@ -84,9 +84,9 @@ def test_a_drawing_is_self_contained_and_in_the_colors_of_the_page(index: int) -
 def test_reliability_says_its_error_and_joins_thin_bins() -> None:
     figure = calibration_figures(FIT)[0]
     shown = texts(figure)
-    before, after = (40 * 0.05 + 4 * 0.25 + 20 * 0.05) / 64, (4 * 0.05 + 20 * 0.04) / 64
+    before, after = (40 * 0.05 + 4 * 0.25 + 22 * 0.05) / 66, (4 * 0.05 + 22 * 0.04) / 66
     assert f"before, ECE {before:.3f}" in shown and f"calibrated, ECE {after:.3f}" in shown
-    assert "64 validation images" in figure.caption and "without its patient" in figure.caption
+    assert "66 validation images" in figure.caption and "without its patient" in figure.caption
     alone = replace(FIT, reliability={"before": {"Mass": BEFORE}})
     assert "patient" not in calibration_figures(alone)[0].caption
     assert calibration_figures(Calibration()) == ()
