@@ -27,6 +27,7 @@ from lucidray.export.uncertainty import UncertaintySettings, fit_uncertainty
 from lucidray.export.write import export_bundle
 from lucidray.findings import FINDINGS
 from lucidray.models.classifier import Classifier
+from lucidray.models.segmenter import Segmenter
 from lucidray.records import Float32
 
 
@@ -55,6 +56,9 @@ class TrainedRun(Protocol):
 
     def models(self) -> Sequence[Classifier]:
         """Return the members with their best weights."""
+
+    def segmenters(self) -> Sequence[Segmenter]:
+        """Return the members of a run that makes masks."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,9 @@ class _Validation:
     patients: npt.NDArray[np.str_] | None
 
 
+#: What masks show, with its codes.
+_REGIONS = {"Lungs": FindingCode("Lungs", snomed="39607008", radlex="RID1301")}
+
 _NOTHING = About()
 _USUAL = UncertaintySettings()
 
@@ -124,6 +131,9 @@ def export_run(
         RunError, WeightsError: The run is not complete.
     """
     path = Path(out)
+    if run.recipe.model.decoder:
+        card = mask_card_of(run, path.stem, performance=performance, about=about)
+        return export_bundle(run.segmenters(), card, path, extra=extra)
     card = card_of(
         run,
         path.stem,
@@ -133,6 +143,31 @@ def export_run(
         about=about,
     )
     return export_bundle(run.models(), card, path, extra=extra)
+
+
+def mask_card_of(
+    run: TrainedRun,
+    name: str,
+    *,
+    performance: Sequence[Performance] = (),
+    about: About = _NOTHING,
+) -> Card:
+    """Write the card of a run that makes masks; else as `export_run`."""
+    network = f"{run.recipe.model.backbone} with a U-Net decoder"
+    return Card(
+        name=name,
+        task="segmentation",
+        findings=tuple(_REGIONS.get(each, FindingCode(each)) for each in run.findings),
+        exclusive=False,
+        preprocessing=run.recipe.image,
+        network=network,
+        flip=run.recipe.test_time_augmentation == "flip",
+        explanation="the maps are the probability of each pixel to lie in the mask",
+        operating_points={each: OperatingPoint(0.5, "fixed") for each in run.findings},
+        training=_training(run),
+        performance=tuple(performance),
+        **_given(about, f"Outlines {', '.join(run.findings)} by {network}."),
+    )
 
 
 def card_of(
@@ -163,9 +198,7 @@ def card_of(
         rule = fit_uncertainty(
             *answers, fit, points, exclusive=run.exclusive, groups=groups, settings=uncertainty
         )
-    given = {key: value for key, value in vars(about).items() if value or key != "intended_use"}
     network = run.recipe.model.backbone
-    given["summary"] = about.summary or f"{', '.join(run.findings)} by {network}."
     return Card(
         name=name,
         findings=finding_codes(run.findings),
@@ -178,8 +211,13 @@ def card_of(
         uncertainty=rule,
         training=_training(run),
         performance=tuple(performance),
-        **given,
+        **_given(about, f"{', '.join(run.findings)} by {network}."),
     )
+
+
+def _given(about: About, summary: str) -> dict[str, Any]:
+    given = {key: value for key, value in vars(about).items() if value or key != "intended_use"}
+    return given | {"summary": about.summary or summary}
 
 
 def performance_of(evaluation: Mapping[str, Any], *, where: str) -> Performance:
@@ -193,7 +231,15 @@ def performance_of(evaluation: Mapping[str, Any], *, where: str) -> Performance:
         str(group): {str(name): _estimate(value) for name, value in values.items()}
         for group, values in evaluation["measurements"].items()
     }
-    return Performance(where, int(evaluation["images"]), int(evaluation["patients"]), measured)
+    subgroups = {
+        str(attribute): {
+            str(value): {str(name): _estimate(each) for name, each in found.items()}
+            for value, found in values.items()
+        }
+        for attribute, values in evaluation.get("subgroups", {}).items()
+    }
+    images, patients = int(evaluation["images"]), int(evaluation["patients"])
+    return Performance(where, images, patients, measured, subgroups)
 
 
 def finding_codes(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper
 
-from lucidray.bundle.card import Calibration
 from lucidray.errors import ExportError
 from lucidray.export.front import IMAGE, Front
+from lucidray.export.masks import MaskCore
 from lucidray.export.network import OUTPUTS, Core
 from lucidray.export.quiet import quietly
 from lucidray.images.preprocessing import Preprocessing
-from lucidray.models.classifier import Classifier
 
 #: Of ONNX's own operators; at least 18, since antialiased Resize is new there.
 OPSET = 20
@@ -28,20 +26,12 @@ IR_VERSION = 10
 GREY = "grey"
 
 
-def build_graph(
-    models: Sequence[Classifier],
-    config: Preprocessing,
-    calibration: Calibration,
-    *,
-    flip: bool = False,
-) -> bytes:
+def build_graph(core: Core | MaskCore, config: Preprocessing) -> bytes:
     """Write the graph of an ensemble.
 
     Args:
-        models: The members.
+        core: All that follows the grey square.
         config: What is done to an image before.
-        calibration: From logits to probabilities.
-        flip: Whether the mirror image is averaged in.
 
     Returns:
         An ONNX model, the same bytes each time: from ``image`` ``(B, 1, H, W)`` to ``logits`` and
@@ -50,14 +40,13 @@ def build_graph(
     Raises:
         ExportError: The models cannot be written as such a graph.
     """
-    core = Core(models, config, calibration, flip=flip)
     front = Front(config, GREY)
     joined = _join(front, _trace(core, config.size))
     data: bytes = _tidy(_simplify(joined)).SerializeToString(deterministic=True)
     return data
 
 
-def _trace(core: Core, size: int) -> onnx.ModelProto:
+def _trace(core: Core | MaskCore, size: int) -> onnx.ModelProto:
     example = torch.linspace(0, 1, 2 * size * size).view(2, 1, size, size)
     try:
         with quietly(), torch.no_grad():
@@ -72,9 +61,8 @@ def _trace(core: Core, size: int) -> onnx.ModelProto:
                 verbose=False,
             )
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
-        name = getattr(core.members[0], "model").spec.backbone  # noqa: B009 - typed as Module
         raise ExportError(
-            f"'{name}' cannot be traced to ONNX: {str(error).splitlines()[0]} "
+            f"'{core.name}' cannot be traced to ONNX: {str(error).splitlines()[0]} "
             "Choose another backbone."
         ) from error
     model: onnx.ModelProto = program.model_proto

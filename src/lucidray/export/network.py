@@ -117,6 +117,7 @@ class Core(nn.Module):
     ) -> None:
         super().__init__()
         self.exclusive = _check(models, config)
+        self.name = models[0].spec.backbone
         self.normalization = Normalization(config)
         self.members = nn.ModuleList(Member(model) for model in models)
         self.calibration = calibration

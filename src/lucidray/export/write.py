@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from lucidray.bundle import archive
 from lucidray.bundle.card import Card, to_json
-from lucidray.bundle.engines import make_engine
+from lucidray.bundle.engines import Outputs, make_engine
 from lucidray.bundle.installed import SUFFIX
-from lucidray.bundle.reference import Reference, make_images, to_bytes
+from lucidray.bundle.reference import Grey8, Reference, make_images, to_bytes
 from lucidray.bundle.runtime import CARD, MODEL, REFERENCE
 from lucidray.config import to_mapping
 from lucidray.errors import ExportError
 from lucidray.explain.method import evaluating
 from lucidray.export.graph import build_graph
+from lucidray.export.masks import MaskCore, answer_masks
+from lucidray.export.network import Core
 from lucidray.export.parity import answer, check_parity
 from lucidray.models.classifier import Classifier
+from lucidray.models.segmenter import Segmenter
 
 _PACKAGES = ("lucidray", "torch", "timm", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 def export_bundle(
-    models: Sequence[Classifier],
+    models: Sequence[Classifier] | Sequence[Segmenter],
     card: Card,
     out: str | Path,
     *,
     extra: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write trained classifiers as one bundle.
+    """Write trained classifiers, or segmenters, as one bundle.
 
     Args:
         models: The members of an ensemble, or one; left as found.
@@ -58,7 +63,7 @@ def export_bundle(
     return path
 
 
-def weights_digest(models: Sequence[Classifier]) -> str:
+def weights_digest(models: Sequence[nn.Module]) -> str:
     """Return a SHA-256 hex digest of all weights of all members, in order."""
     digest = hashlib.sha256()
     for model in models:
@@ -69,10 +74,11 @@ def weights_digest(models: Sequence[Classifier]) -> str:
     return digest.hexdigest()
 
 
-def _members(models: Sequence[Classifier], card: Card) -> dict[str, bytes]:
-    graph = build_graph(models, card.preprocessing, card.calibration, flip=card.flip)
+def _members(models: Sequence[Classifier] | Sequence[Segmenter], card: Card) -> dict[str, bytes]:
+    core, ask = _core(models, card)
+    graph = build_graph(core, card.preprocessing)
     images = make_images(card.preprocessing.size)
-    expected = tuple(answer(models, card, image) for image in images)
+    expected = tuple(ask(image) for image in images)
     check_parity(make_engine("onnxruntime", graph, to_mapping(card)), images, expected)
     height, width = expected[0].maps.shape[2:]
     card = replace(
@@ -89,7 +95,22 @@ def _members(models: Sequence[Classifier], card: Card) -> dict[str, bytes]:
     }
 
 
-def _checked(path: Path, models: Sequence[Classifier], card: Card) -> Path:
+def _core(
+    models: Sequence[Classifier] | Sequence[Segmenter], card: Card
+) -> tuple[Core | MaskCore, Callable[[Grey8], Outputs]]:
+    """Return what is traced, and what is asked in torch for comparison."""
+    masks = [model for model in models if isinstance(model, Segmenter)]
+    judges = [model for model in models if isinstance(model, Classifier)]
+    if bool(masks) != (card.task == "segmentation") or (masks and judges):
+        raise ExportError(f"the card says {card.task}, which the model was not made for.")
+    config = card.preprocessing
+    if masks:
+        return MaskCore(masks, config, flip=card.flip), partial(answer_masks, masks, card)
+    core = Core(judges, config, card.calibration, flip=card.flip)
+    return core, partial(answer, judges, card)
+
+
+def _checked(path: Path, models: Sequence[Classifier] | Sequence[Segmenter], card: Card) -> Path:
     if path.suffix != SUFFIX:
         raise ExportError(f"the file is '{path.name}'; a bundle's name ends in {SUFFIX}.")
     names = tuple(finding.name for finding in card.findings)
