@@ -30,7 +30,8 @@ def load_images(folder: Path, name: str | None, run: Run) -> ImageTable:
         run: A finished run.
 
     Raises:
-        DataError: The data set does not label what the run judges.
+        DataError: The data set does not label what the run judges, or brings no masks for a run
+            that outlines lungs.
     """
     from lucidray.datasets import load_dataset
     from lucidray.datasets.catalog import recognized
@@ -38,6 +39,10 @@ def load_images(folder: Path, name: str | None, run: Run) -> ImageTable:
     names = [name] if name else recognized(folder) if folder.exists() else []
     same = names == [run.facts["data"]["name"]]
     table = load_dataset(folder, name, **dict(run.recipe.data.options) if same else {})
+    if run.recipe.model.decoder:
+        from lucidray.training.masks import with_masks
+
+        return with_masks(table)
     lacking = [finding for finding in run.findings if finding not in table.findings]
     if lacking:
         raise DataError(

@@ -18,6 +18,7 @@ from lucidray.cli.console import (
     shown,
 )
 from lucidray.cli.evaluation import show_evaluation, write_predictions
+from lucidray.cli.mask_evaluation import evaluate_outlines
 from lucidray.cli.places import file_to_write, folder_to_write, must_exist
 from lucidray.cli.progress import progress
 
@@ -93,6 +94,10 @@ def show_run(run: Run) -> None:
         f"Trained on {seen['train']:,} images, validated on {seen['validation']:,} others, in "
         f"{_duration(run.facts['seconds'])}: {shown(run.folder)}"
     )
+    if run.recipe.model.decoder:
+        best = run.facts["members"][0]
+        say(f"  Dice on the validation images: {best['val_dice']:.3f}.")
+        return
     for finding in run.findings:
         point = run.operating_points.get(finding)
         if point is None:
@@ -129,7 +134,10 @@ def evaluate(
     ] = 2000,
     as_json: Json = False,
 ) -> None:
-    """Measure a run on images that it has not seen, at its own operating points."""
+    """Measure a run on images that it has not seen, at its own operating points.
+
+    A run that outlines lungs is measured by the overlap and the distance of borders.
+    """
     check_split(split)
     must_exist(folder, "run folder", "Name a folder that `lucidray train` wrote.")
     must_exist(data, "data folder", "Name the folder that holds the data set.")
@@ -139,6 +147,9 @@ def evaluate(
         from lucidray.training import evaluate as measure
         from lucidray.training import load_run
     run = load_run(folder)
+    if run.recipe.model.decoder:
+        evaluate_outlines(run, data, name, split, page, table, n_boot=n_boot, as_json=as_json)
+        return
     with progress("Reading tables") as stage:
         images = choose_images(
             load_images(data, name, run), run, split, stage("Telling new images from seen ones")

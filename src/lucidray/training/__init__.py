@@ -9,6 +9,7 @@ from lucidray.training.evaluation import Evaluation, evaluate, measure
 from lucidray.training.fit import train
 from lucidray.training.loss import Loss, build_loss, losses
 from lucidray.training.machine import Machine, this_machine
+from lucidray.training.mask_evaluation import MaskEvaluation, evaluate_masks
 from lucidray.training.pixels import cache_folder
 from lucidray.training.prediction import Predictions, predict
 from lucidray.training.processor import keep_memory
@@ -24,6 +25,7 @@ __all__ = [
     "Evaluation",
     "Loss",
     "Machine",
+    "MaskEvaluation",
     "OperatingPoint",
     "Phase",
     "Predictions",
@@ -35,6 +37,7 @@ __all__ = [
     "build_loss",
     "cache_folder",
     "evaluate",
+    "evaluate_masks",
     "keep_memory",
     "load_recipe",
     "load_run",

@@ -75,7 +75,7 @@ class Evaluation:
                 "intervals": {name: (value.low, value.high) for name, value in heads.items()},
                 "operating_points": self.operating_points,
                 "measurements": {
-                    group: {name: _as_json(value) for name, value in values.items()}
+                    group: {name: measurement_json(value) for name, value in values.items()}
                     for group, values in self.measurements.items()
                 },
             }
@@ -132,7 +132,7 @@ def evaluate(
         patients=tuple(groups),
         operating_points=dict(run.operating_points),
         measurements=measured,
-        seen=_seen(run, pixels),
+        seen=count_seen(run, pixels),
     )
 
 
@@ -167,13 +167,15 @@ def measure(
     )
 
 
-def _seen(run: Run, pixels: CachedPixels) -> int:
+def count_seen(run: Run, pixels: CachedPixels) -> int:
+    """Count the images that a run has learned from or validated on, byte for byte."""
     with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
         known = {row["sha256"] for row in csv.DictReader(file)} - {""}
     return sum(digest in known for digest in pixels.digests())
 
 
-def _as_json(value: Measurement) -> dict[str, Any]:
+def measurement_json(value: Measurement) -> dict[str, Any]:
+    """Return a measurement as plain values."""
     return {
         "value": value.value,
         "low": value.low,
