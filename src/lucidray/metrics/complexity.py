@@ -69,8 +69,7 @@ def gini_sparseness(maps: npt.ArrayLike) -> Float64:
         0 for a constant map, 1 - 1/P for a single pixel of P; higher is sparser; nan where the map
         is all zero or not finite.
 
-    Deviates: no. Quantus adds 1e-7 first, which flattens small maps, and gives a number to an
-        empty one.
+    Deviates: no. Quantus adds 1e-7 first, which flattens small maps that are not normalized.
 
     >>> gini_sparseness([[0, 0], [0, -3.0]])
     array(0.75)
@@ -97,7 +96,8 @@ def entropy_complexity(maps: npt.ArrayLike) -> Float64:
         In nats, 0 for a single pixel, log P for a constant map of P pixels; lower is simpler; nan
         where the map is all zero or not finite. It grows with resolution.
 
-    Deviates: no. Quantus takes the logarithm of signed shares, which is nan for a signed map.
+    Deviates: no. Quantus takes the logarithm of signed shares unless told ``abs=True``, which is
+        nan for a signed map.
 
     >>> entropy_complexity([[1.0, -1.0]]).round(4)
     np.float64(0.6931)

@@ -155,7 +155,7 @@ def pointing_game(
         share of them that hit, so that a constant map scores its chance. Higher is better; nan
         where the mask is empty or the map not finite.
 
-    Deviates: ties are shared out; argmax takes the first corner, Quantus calls any a hit.
+    Deviates: ties are shared out; argmax takes the first of them, Quantus calls any a hit.
 
     >>> mask = np.array([[True, False], [False, False]])
     >>> pointing_game([[[0.9, 0.1], [0, 0]], [[1, 1], [1, 1]]], [mask, mask])
