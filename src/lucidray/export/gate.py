@@ -17,19 +17,19 @@ from lucidray.bundle.gate import MEMBER, Gate, LinearRule, write_rule
 from lucidray.bundle.installed import find_bundle
 from lucidray.bundle.runtime import CARD, Bundle, load_bundle
 from lucidray.errors import ExportError
-from lucidray.export.gate_images import FIT, MEASURE, THRESHOLD, Film, Progress, look
+from lucidray.export.gate_images import FIT, MEASURE, SHARES, THRESHOLD, Film, Progress, look
 from lucidray.export.outliers import KINDS
 from lucidray.metrics.intervals import wilson_interval
 from lucidray.records import Bool, Float32, Float64
 
-#: Share of held-out films, as they are and varied, that the threshold accepts.
-ACCEPTED = 0.995
+#: Share of held-out outliers that the threshold refuses, where `ACCEPTED` allows it.
+REFUSED = 0.998
+
+#: Least and largest share of held-out films, as they are and varied, that the threshold accepts.
+ACCEPTED = (0.99, 0.998)
 
 #: Fewest films that a gate can be fitted to.
 FEWEST = 40
-
-#: Where the films to fit on end, and those that set the threshold.
-SHARES = (0.7, 0.85)
 
 _PENALTY = 1e-2
 
@@ -42,7 +42,7 @@ def add_gate(
     outliers: Mapping[str, Sequence[Film]] | None = None,
     fitted_on: str = "",
     kinds: Sequence[str] = KINDS,
-    per_kind: int = 80,
+    per_kind: int = 60,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Gate:
@@ -56,7 +56,8 @@ def add_gate(
         outliers: Real images to be refused, by kind, beside the generated ones.
         fitted_on: What the films are, in words; ``""``: the card's training data.
         kinds: Which outliers to generate.
-        per_kind: Generated images of each kind to fit on; a third of that more to measure.
+        per_kind: Generated images of each kind to fit on; two thirds of that more to choose the
+            threshold and to measure.
         seed: The same seed gives the same gate.
         progress: Called with images looked at and in all.
 
@@ -108,15 +109,15 @@ def fit_gate(
     outliers: Mapping[str, Sequence[Film]] | None = None,
     fitted_on: str = "",
     kinds: Sequence[str] = KINDS,
-    per_kind: int = 80,
+    per_kind: int = 60,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Gate, LinearRule]:
     """Fit a gate; else as `add_gate`, but nothing is written.
 
-    70 % of the films (with two varied copies each) and outliers fit a logistic regression in which
-    films and outliers weigh the same, and so does each kind of outlier; 15 % of the films set the
-    threshold, the rest measures.
+    65 % of the films (with two varied copies each) and most outliers fit a logistic regression in
+    which films and outliers weigh the same, and so does each kind of outlier; 20 % of the films and
+    other outliers set the threshold (`choose_threshold`), the rest measures.
 
     Returns:
         The gate with its measured rates, and its rule.
@@ -140,8 +141,8 @@ def fit_gate(
     )
     rule = fit_rule(seen.features, seen.film, seen.kind, chosen=seen.part == FIT)
     likeness = rule.likeness(seen.features)
-    tried = likeness[seen.film & (seen.part == THRESHOLD) & ~seen.unfit]
-    threshold = float(np.quantile(tried, 1 - ACCEPTED))
+    tried = (seen.part == THRESHOLD) & ~seen.unfit
+    threshold = choose_threshold(likeness[tried & seen.film], likeness[tried & ~seen.film])
     refused = seen.unfit | (likeness < threshold)
     fit = seen.part == FIT
     gate = Gate(
@@ -188,6 +189,27 @@ def fit_rule(
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
     weights = (found[:-1] / spread).astype(np.float32)
     return LinearRule(weights, float(found[-1] - weights @ mean))
+
+
+def choose_threshold(films: Float32, outliers: Float32) -> float:
+    """Choose the likeness below which an image is refused.
+
+    Args:
+        films: ``(N,)`` likeness of films that the rule was not fitted on.
+        outliers: ``(M,)`` likeness of such images to be refused.
+
+    Returns:
+        What refuses `REFUSED` of the outliers, moved to where the share of accepted films lies
+        within `ACCEPTED`.
+
+    >>> choose_threshold(np.linspace(5, 15, 1001), np.linspace(-9, 1, 1001))  # far apart
+    5.02
+    >>> choose_threshold(np.linspace(5, 15, 1001), np.linspace(-1, 9, 1001))  # not quite
+    5.1
+    """
+    least, most = np.quantile(films, [1 - ACCEPTED[1], 1 - ACCEPTED[0]])
+    wanted = np.quantile(outliers, REFUSED) if len(outliers) else least
+    return float(np.clip(wanted, least, most).round(6))
 
 
 def rate(hits: Bool) -> Estimate:

@@ -22,7 +22,10 @@ Progress = Callable[[int, int], None]
 Parts = npt.NDArray[np.int_]
 
 #: What an image is for.
-FIT, THRESHOLD, MEASURE = 0, 1, 2
+PARTS = FIT, THRESHOLD, MEASURE = 0, 1, 2
+
+#: Where, of all that is dealt, what is to fit on ends, and what sets the threshold.
+SHARES = (0.65, 0.85)
 
 
 @dataclass(frozen=True)
@@ -84,15 +87,17 @@ def look(
         bundle: The bundle.
         films: Chest films.
         parts: ``(N,)``: what each film, and all that is made of it, is for.
-        outliers: Real images to be refused, by kind; 70 % are to fit on.
+        outliers: Real images to be refused, by kind.
         kinds: Which outliers to generate.
-        per_kind: Generated outliers of each kind to fit on; a third of that to measure.
+        per_kind: Generated outliers of each kind to fit on; a third of that more for the threshold,
+            and to measure.
         seed: The same seed gives the same images.
         progress: Called with images looked at and in all.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     copies = np.concatenate([np.arange(len(films)), np.flatnonzero(parts == FIT)])
-    made = len(kinds) * (per_kind + per_kind // 3)
+    counts = (per_kind, per_kind // 3, per_kind // 3)
+    made = len(kinds) * sum(counts)
     total = len(films) + len(copies) + made + sum(map(len, outliers.values()))
     looking = _Looking(bundle, total, progress)
     small: list[Float32] = []
@@ -100,12 +105,12 @@ def look(
     varied = (vary(rng, small[index]) for index in copies)
     looking.at(varied, "varied films", parts[copies].tolist(), film=True)
     for kind in kinds:
-        for part, count in ((FIT, per_kind), (MEASURE, per_kind // 3)):
+        for part, count in zip(PARTS, counts, strict=True):
             own = [small[i] for i in np.flatnonzero(parts == part)] if kind in SPOILED else []
-            images = make_outliers(kind, count, seed=2 * seed + part, films=own)
+            images = make_outliers(kind, count, seed=len(PARTS) * seed + part, films=own)
             looking.at(images, kind, [part] * len(images), film=False)
     for kind, real in outliers.items():
-        chosen = np.where(rng.random(len(real)) < 0.7, FIT, MEASURE)
+        chosen = np.digitize(rng.permutation(len(real)) / max(len(real), 1), SHARES)
         looking.at(real, kind, chosen.tolist(), film=False)
     return looking.seen()
 
