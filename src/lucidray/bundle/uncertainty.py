@@ -176,15 +176,18 @@ def apply(
     """
     values = np.asarray(probabilities, dtype=np.float64)
     present = values >= np.array(rule.present_from)
+    margin = rule.score.endswith("margin")
     if exclusive:
         absent = (present.sum() - present) > 0
-        unsure, near = _class_entropy(values), _class_nearness(values)
+        unsure = _class_entropy(values)
+        scores = _class_nearness(values) if margin else unsure
     else:
         absent = values <= np.array(rule.absent_to)
         unsure = _entropy(values)
-        near = _entropy(_centered(values, [operating_points.get(name) for name in findings]))
-    judged = [name in rule.judged or not rule.judged for name in findings]
-    scores = (near if rule.score.endswith("margin") else unsure)[judged]
+        points = [operating_points.get(name) for name in findings]
+        scores = _entropy(_centered(values, points)) if margin else unsure
+    if rule.judged:
+        scores = scores[[name in rule.judged for name in findings]]
     score = scores.mean() if rule.score.startswith("mean") else scores.max()
     return Uncertainty(unsure.astype(np.float32), present, absent, bool(score >= rule.threshold))
 
