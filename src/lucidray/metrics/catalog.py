@@ -18,8 +18,9 @@ from lucidray.registry import Registry
 #: What a measure of classification is computed from: one confusion matrix at a threshold (binary
 #: or K x K), scores in any unit, probabilities of a finding, probabilities of K classes. And what
 #: a measure of heat maps is computed from: maps with masks, with lungs, with the density or the
-#: points of gaze; maps alone; pairs of maps; scored boxes. And of segmentation: counts of pixels,
-#: distances of borders.
+#: points of gaze; maps alone; pairs of maps; scored boxes; what the model says while pixels go;
+#: maps of an image and of its perturbations. And of segmentation: counts of pixels, distances of
+#: borders.
 Needs = Literal[
     "counts",
     "matrix",
@@ -36,6 +37,7 @@ Needs = Literal[
     "map_pairs",
     "scored_boxes",
     "removal_curves",
+    "perturbed_maps",
 ]
 
 metrics: Registry[Callable[..., Any]] = Registry("metric")
