@@ -71,15 +71,16 @@ def catching(modules: Sequence[Any]) -> Iterator[list[Tensor]]:
                 module.fused_attn = before
 
 
-def checked(caught: Sequence[Tensor], blocks: int) -> list[Tensor]:
-    """Return the attentions, which must be one a block, of all tokens to all.
+def checked(caught: Sequence[Tensor], modules: Sequence[Any]) -> list[Tensor]:
+    """Return the attentions, which must be one a block and head, of all tokens to all.
 
     Raises:
-        ModelError: They are not.
+        ModelError: They are not (windows, differences of two attentions).
     """
-    shapes = {each.shape for each in caught}
-    whole = len(caught) == blocks and len(shapes) == 1
-    if not whole or caught[0].ndim != 4 or caught[0].shape[2] != caught[0].shape[3]:
+    heads = [getattr(module, "num_heads", None) for module in modules]
+    sizes = {each.shape[-2:] for each in caught}
+    whole = [each.shape[1] if each.ndim == 4 else None for each in caught] == heads
+    if not whole or len(sizes) != 1 or len(set(*sizes)) != 1:
         raise ModelError(
             "the attention of this model is not one matrix of all tokens a block; "
             'use method "grad_cam".'

@@ -159,7 +159,7 @@ def attention_relevance(
     modules = attentions(model, "attention_relevance")
     with evaluating(model), differentiable(), catching(modules) as caught:
         logits: Tensor = model(x.clone().requires_grad_())
-        caught = checked(caught, len(modules))
+        caught = checked(caught, modules)
         wanted = chosen(targets, logits.shape[-1])
         slopes = [
             torch.autograd.grad(sign * logits[:, target].sum(), caught, retain_graph=True)
@@ -184,7 +184,7 @@ def _attend(model: nn.Module, x: Tensor, method: str) -> tuple[Tensor, list[Tens
     x = prepare(model, x)
     with evaluating(model), torch.no_grad(), catching(modules) as caught:
         logits: Tensor = model(x)
-    return logits, checked(caught, len(modules))
+    return logits, checked(caught, modules)
 
 
 def _for_all(maps: Tensor, targets: Sequence[int]) -> Tensor:
