@@ -84,6 +84,28 @@ def test_reliability_curves_stand_in_the_card() -> None:
     assert gaps.sum() / 200 == pytest.approx(fit.measurements["ece_before"].value, abs=1e-3)
 
 
+def test_varied_copies_are_fitted_on_too_and_held_out_with_their_patient() -> None:
+    rng = np.random.default_rng(5)
+    labels = (rng.random((80, 1)) < 0.5).astype(np.float32)
+    logits = (6 * labels - 3 + rng.normal(0, 2, labels.shape)).astype(np.float32)
+    unsure = (logits + rng.normal(0, 4, (3, 80, 1))).astype(np.float32)
+    alone = fit_calibration(["a"], logits, labels, exclusive=False, n_boot=0)
+    both = fit_calibration(["a"], logits, labels, exclusive=False, varied=unsure, n_boot=0)
+    stacked = np.concatenate([logits, *unsure])[:, 0]
+    wanted = fit_platt(np.tile(labels, (4, 1))[:, 0], stacked)
+    assert both.slopes == (pytest.approx(wanted.slope),) and both.slopes[0] < alone.slopes[0]
+    assert both.fitted_on.endswith("and 3 varied copies of each") and both.images == 80
+    crossed = cross_fitted(logits, labels, exclusive=False, varied=unsure, folds=80)
+    first = np.arange(80) != 0
+    left = fit_platt(
+        np.tile(labels[first], (4, 1))[:, 0],
+        np.concatenate([logits[first], *unsure[:, first]])[:, 0],
+    )
+    assert crossed is not None
+    told = 1 / (1 + np.exp(-(left.slope * logits[0, 0] + left.intercept)))
+    assert crossed[0, 0] == pytest.approx(told, abs=1e-5)
+
+
 def test_one_patient_leaves_nothing_to_judge_by() -> None:
     fit = fit_calibration(["A", "B"], LOGITS, LABELS, exclusive=False, groups=["x"] * 200)
     assert fit.calibrated and not [name for name in fit.measurements if "after" in name]

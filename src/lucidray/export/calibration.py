@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ def fit_calibration(
     method: Method = "auto",
     images: str = "validation images of the training",
     groups: npt.ArrayLike | None = None,
+    varied: Float32 | None = None,
     n_boot: int = 1000,
 ) -> Calibration:
     """Fit how logits become probabilities.
@@ -47,6 +48,8 @@ def fit_calibration(
             each other.
         images: What the images are, in words.
         groups: ``(N,)`` patient keys; None: each image is its own patient.
+        varied: ``(copies, N, F)``: logits of variants of the images, to fit on as well, so that
+            probabilities are not surer than they may be of films from elsewhere; None: none.
         n_boot: Bootstrap replicates of the intervals.
 
     Returns:
@@ -61,12 +64,13 @@ def fit_calibration(
     chosen = _method(method, exclusive)
     if chosen == "none":
         return Calibration()
-    fit = _fit(logits, labels, chosen, exclusive)
+    fit = _fit(*_stacked(logits, labels, varied), chosen, exclusive)
     left = [] if chosen == "temperature" else _unfitted(findings, logits, labels)
+    images += f", and {len(varied)} varied copies of each" if _any(varied) else ""
     images += f"; not fitted for {', '.join(left)}" if left else ""
     answers = {"before": calibrate(logits, Calibration(), exclusive=exclusive)}
     for name, which in _versions(chosen):
-        crossed = _crossed(logits, labels, exclusive=exclusive, method=which, groups=groups)
+        crossed = _crossed(logits, labels, varied, exclusive, which, groups)
         if crossed is not None:
             answers[name] = crossed
     curves = {k: reliability(findings, labels, v) for k, v in answers.items() if k != "temperature"}
@@ -87,6 +91,7 @@ def cross_fitted(
     exclusive: bool,
     method: Method = "auto",
     groups: npt.ArrayLike | None = None,
+    varied: Float32 | None = None,
     folds: int = FOLDS,
 ) -> Float32 | None:
     """Return probabilities, each by a calibration that was fitted without its patient.
@@ -97,6 +102,7 @@ def cross_fitted(
         exclusive: Whether exactly one finding holds.
         method: As in `fit_calibration`.
         groups: ``(N,)`` patient keys; None: each image is its own patient.
+        varied: As in `fit_calibration`; a patient's variants are held out with him.
         folds: Parts into which patients are cut, at most one a patient.
 
     Returns:
@@ -113,7 +119,8 @@ def cross_fitted(
     found = np.empty_like(logits)
     for fold in np.unique(place):
         held = place == fold
-        fit = _fit(logits[~held], labels[~held], chosen, exclusive)
+        rest = None if varied is None else varied[:, ~held]
+        fit = _fit(*_stacked(logits[~held], labels[~held], rest), chosen, exclusive)
         found[held] = calibrate(logits[held], fit, exclusive=exclusive)
     return found
 
@@ -213,17 +220,30 @@ def _unfitted(findings: Sequence[str], logits: Float32, labels: Float32) -> list
     return [name for name, truth, values in columns if not _fit_one(truth, values)[0] > 0]
 
 
+def _any(varied: Float32 | None) -> TypeGuard[Float32]:
+    return varied is not None and len(varied) > 0
+
+
+def _stacked(logits: Float32, labels: Float32, varied: Float32 | None) -> tuple[Float32, Float32]:
+    """Return images and their variants, one after the other, with the labels of each."""
+    if not _any(varied):
+        return logits, labels
+    return np.concatenate([logits, *varied]), np.tile(labels, (len(varied) + 1, 1))
+
+
 def _crossed(
     logits: Float32,
     labels: Float32,
-    *,
+    varied: Float32 | None,
     exclusive: bool,
     method: Method,
     groups: npt.ArrayLike | None,
 ) -> Float32 | None:
     """Return cross-fitted probabilities; None where some part of the patients allows no fit."""
     try:
-        return cross_fitted(logits, labels, exclusive=exclusive, method=method, groups=groups)
+        return cross_fitted(
+            logits, labels, exclusive=exclusive, method=method, groups=groups, varied=varied
+        )
     except MetricError:
         return None
 

@@ -93,6 +93,7 @@ class _Validation:
     logits: Float32
     labels: Float32
     patients: npt.NDArray[np.str_] | None
+    varied: Float32 | None
 
 
 #: What masks show, with its codes.
@@ -186,7 +187,13 @@ def card_of(
     """
     known = _validation(run.folder)
     answers, groups = (run.findings, known.logits, known.labels), known.patients
-    fit = fit_calibration(*answers, exclusive=run.exclusive, method=calibration, groups=groups)
+    fit = fit_calibration(
+        *answers,
+        exclusive=run.exclusive,
+        method=calibration,
+        groups=groups,
+        varied=known.varied,
+    )
     points = _points(run.folder)
     if run.exclusive and fit.calibrated:
         probabilities = calibrate(known.logits, fit, exclusive=True)
@@ -282,7 +289,8 @@ def _validation(folder: Path) -> _Validation:
     try:
         with np.load(folder / "validation.npz", allow_pickle=False) as saved:
             patients = saved["patients"] if "patients" in saved.files else None
-            return _Validation(saved["logits"], saved["labels"], patients)
+            varied = saved["varied_logits"] if "varied_logits" in saved.files else None
+            return _Validation(saved["logits"], saved["labels"], patients, varied)
     except (OSError, KeyError, ValueError) as error:
         raise ExportError(
             f"{folder.name} has no readable validation.npz, which calibration is fitted on; train "
