@@ -1,6 +1,7 @@
 """Configuration: TOML in, frozen dataclasses out, nothing unknown let through.
 
-Defaults stand in the dataclasses, beside the code that they steer, and nowhere else.
+Defaults stand in the dataclasses, beside the code that they steer, and nowhere else. pydantic is
+imported when it is first needed, so that reading a film does without it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from lucidray.errors import ConfigError, unknown_name
+
+if TYPE_CHECKING:
+    from pydantic import ConfigDict, ValidationError
 
 T = TypeVar("T")
 
 #: Give this to a config dataclass as ``__pydantic_config__``: unknown keys become errors.
-STRICT = ConfigDict(extra="forbid")
+STRICT: ConfigDict = {"extra": "forbid"}
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
@@ -37,6 +39,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
         ConfigError: A key is unknown or missing, or a value is of the wrong type or range; the
             message names the key, what came and what is expected.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         return TypeAdapter(cls).validate_python(dict(values))
     except ValidationError as error:
@@ -109,6 +113,8 @@ def _step(place: Any, key: str, dotted: str, value: Any = None) -> Any:
 
 def to_mapping(config: Any) -> dict[str, Any]:
     """Turn a config dataclass into plain JSON values, ready to be written or read back."""
+    from pydantic import TypeAdapter
+
     dumped = TypeAdapter(type(config)).dump_python(config, mode="json")
     return dict(dumped)
 

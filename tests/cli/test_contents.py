@@ -20,16 +20,21 @@ from lucidray.errors import ConfigError
 def test_help_reads_like_a_table_of_contents(lucidray):
     said = lucidray("--help")
     assert said.code == 0
-    headings = ("Start here", "1. Data", "2. Train and measure", "3. Explain", "4. Reproduce")
-    places = [said.out.index(heading) for heading in (*headings, "Look things up")]
+    headings = (
+        *("Start here", "1. Data", "2. Train and measure", "3. Explain", "4. Bundle and read"),
+        *("5. Reproduce", "Look things up"),
+    )
+    places = [said.out.index(heading) for heading in headings]
     assert places == sorted(places)
-    names = ("demo", "data", "train", "evaluate", "explain", "paper", "list")
+    names = ("demo", "data", "train", "evaluate", "explain", "bundle", "read", "paper", "list")
     places = [said.out.index(f"│ {name} ") for name in names]
     assert places == sorted(places)
     assert "install-completion" not in said.out.split("Look things up")[0]
 
 
-@pytest.mark.parametrize("command", ["data check", "train", "evaluate", "explain", "paper run"])
+@pytest.mark.parametrize(
+    "command", ["data check", "train", "evaluate", "explain", "bundle export", "read", "paper run"]
+)
 def test_every_command_has_help(lucidray, command):
     said = lucidray(*command.split(), "--help")
     assert said.code == 0

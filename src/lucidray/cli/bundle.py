@@ -47,12 +47,13 @@ EngineName = Annotated[str, typer.Option("--engine", help="onnxruntime, or openv
 
 
 class Precision(StrEnum):
-    """Of the network's arithmetic."""
+    """Of the network's weights or arithmetic."""
 
     fp32 = "fp32"
     fp16 = "fp16"
     bf16 = "bf16"
     int8 = "int8"
+    int8_weights = "int8_weights"
 
 
 class CalibrationMethod(StrEnum):

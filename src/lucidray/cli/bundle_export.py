@@ -44,7 +44,7 @@ class Order:
         data: Labeled images to measure it on; None: nothing is measured.
         name: Which data set that is; None: recognized.
         split: Which of its images; see `choose_images`.
-        precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``.
+        precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"`` or ``"int8_weights"``.
         calibration: ``"auto"``, ``"platt"``, ``"temperature"`` or ``"none"``.
         about: TOML file with what only the author knows; None: nothing is known.
         gate: Whether a gate is fitted.

@@ -263,8 +263,8 @@ def open_session(wish: Wish, films: FilmStream) -> Iterator[Session]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lucidray-")))
         results = desk = None
         if folder is not None:
-            results = open_results(folder, _setting(bundle, wish, named), anew=wish.anew)
-            stack.callback(results.close)
+            kept = open_results(folder, _setting(bundle, wish, named), anew=wish.anew)
+            results = stack.enter_context(kept)
             desk = Desk(folder, _keeps_pictures(bundle, wish), _side(most))
         work = Work(bundle, desk, named, wish.maps)
         yield Session(wish, films, most, work, workers, results)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -56,6 +57,14 @@ class Results:
     _names: dict[str, str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
     _surplus: int = 0
+
+    def __enter__(self) -> Results:
+        """Use it in a ``with`` block, at the end of which it is closed."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Close it."""
+        self.close()
 
     def __len__(self) -> int:
         """Return how many images are finished."""
@@ -156,15 +165,17 @@ def open_results(folder: Path, setting: Mapping[str, Any], *, anew: bool = False
             by another process.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / RESULTS).open("a+b")
-    _lock(file, folder)
-    if file.seek(0, os.SEEK_END):
-        _check_setting(folder, None if anew else setting)
-    if anew:
-        file.truncate(0)
-    write_whole(folder / SETTING, (json.dumps(dict(setting), indent=1) + "\n").encode())
-    results = Results(folder, file)
-    results.load()
+    with ExitStack() as stack:
+        file = stack.enter_context((folder / RESULTS).open("a+b"))
+        _lock(file, folder)
+        if file.seek(0, os.SEEK_END):
+            _check_setting(folder, None if anew else setting)
+        if anew:
+            file.truncate(0)
+        write_whole(folder / SETTING, (json.dumps(dict(setting), indent=1) + "\n").encode())
+        results = Results(folder, file)
+        results.load()
+        stack.pop_all()
     return results
 
 
@@ -222,7 +233,6 @@ def _lock(file: BinaryIO, folder: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        file.close()
         raise ConfigError(
             f"{folder} is being written by another `lucidray read`. Wait for it, or name another "
             "folder with --out."

@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import ConfigDict
 
 from lucidray.config import STRICT
 from lucidray.errors import ConfigError, ShapeError, unknown_name
@@ -65,7 +64,7 @@ class Preprocessing:
     3
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     size: int = 224
     crop: tuple[float, float, float, float] | None = None
