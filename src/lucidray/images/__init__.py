@@ -53,6 +53,14 @@ from lucidray.images.render import strength as strength
 from lucidray.images.render import to_rgb as to_rgb
 from lucidray.images.render import with_legend as with_legend
 from lucidray.images.resample import resample as resample
+from lucidray.images.roi import Spot as Spot
+from lucidray.images.roi import crop_to_map as crop_to_map
+from lucidray.images.roi import fade_outside as fade_outside
+from lucidray.images.roi import hide_outside as hide_outside
+from lucidray.images.roi import mask_of_map as mask_of_map
+from lucidray.images.roi import otsu_level as otsu_level
+from lucidray.images.roi import overlay_roi as overlay_roi
+from lucidray.images.roi import spots_of_map as spots_of_map
 from lucidray.images.transforms import crop as crop
 from lucidray.images.transforms import fraction_box as fraction_box
 from lucidray.images.transforms import letterbox as letterbox
