@@ -78,15 +78,28 @@ def test_int8(fp32: Path, films: list[XRay], labels: Float32, tmp_path: Path, en
 
 @pytest.mark.usefixtures("tolerant")
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_fp16(fp32: Path, films: list[XRay], labels: Float32, tmp_path: Path, engine: str) -> None:
+@pytest.mark.parametrize(
+    ("precision", "share", "most"), [("fp16", 0.6, 2e-3), ("int8_weights", 0.4, 3e-2)]
+)
+def test_what_is_stored_in_fewer_bytes_is_the_same_for_every_engine(
+    fp32: Path,
+    films: list[XRay],
+    labels: Float32,
+    tmp_path: Path,
+    engine: str,
+    precision: str,
+    share: float,
+    most: float,
+) -> None:
     pytest.importorskip(engine)
-    path = tmp_path / "fp16.lucid"
-    loss = lower_precision(fp32, path, "fp16", films, labels)
+    path = tmp_path / "stored.lucid"
+    loss = lower_precision(fp32, path, precision, films, labels)  # type: ignore[arg-type]
     sizes = [len(archive.read(each).members["model.onnx"]) for each in (fp32, path)]
-    assert sizes[1] < 0.6 * sizes[0]
+    assert sizes[1] < share * sizes[0]
     change = differ(load_bundle(fp32, threads=1), load_bundle(path, threads=1), films)
     assert change == pytest.approx(loss.largest_change)
-    assert 0 < change < 2e-3
+    assert 0 < change < most
+    assert load_bundle(path).card.precision == precision
     found = verify(path, engine=engine, threads=1)
     assert found.passed
     assert found.tolerance == (1e-5, 1e-4)

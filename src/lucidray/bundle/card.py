@@ -26,7 +26,7 @@ LENIENT = ConfigDict(extra="ignore")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
-Precision = Literal["fp32", "fp16", "bf16", "int8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int8_weights"]
 
 
 @dataclass(frozen=True)

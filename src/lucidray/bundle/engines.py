@@ -144,6 +144,8 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
             "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
+            # Weights stored in 8 bits are widened; else it rounds activations to 8 bits too.
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         }
         self._core = openvino.Core()
         try:

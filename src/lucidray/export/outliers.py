@@ -140,7 +140,7 @@ def finish(rng: Random, drawing: Float32) -> Float32:
 
 
 def vary(rng: Random, film: Float32) -> Float32:
-    """Change a film as hospitals differ: framing, margins, tilt, exposure, blur, grain, JPEG.
+    """Change a film as hospitals differ: framing, bars, tilt, exposure, blur, grain, JPEG.
 
     Args:
         rng: Source of randomness.
@@ -151,6 +151,8 @@ def vary(rng: Random, film: Float32) -> Float32:
     """
     image = resample(np.ascontiguousarray(film, np.float32), (SIDE, SIDE))
     image = _reframed(rng, image)
+    if rng.random() < 0.3:
+        image = _framed(rng, image)
     slope = rng.uniform(-0.12, 0.12, 2)
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE - 0.5
     image = (image - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.uniform(-0.08, 0.08)
@@ -172,6 +174,15 @@ def _reframed(rng: Random, image: Float32) -> Float32:
     mode = str(rng.choice(["nearest", "mirror", "constant"]))
     turned = ndimage.affine_transform(image, matrix, offset, order=1, mode=mode)
     return np.asarray(turned if rng.random() < 0.5 else turned[:, ::-1], np.float32)
+
+
+def _framed(rng: Random, image: Float32) -> Float32:
+    """Shrink a film between bars of one tone, as where a detector is larger than the film."""
+    top, bottom, left, right = (rng.uniform(0, 0.28, 4) * rng.integers(0, 2, 4) * SIDE).astype(int)
+    framed = np.full_like(image, rng.choice([0, 0, 0, rng.uniform(0, 0.15), rng.uniform(0.9, 1)]))
+    shape = SIDE - int(top + bottom), SIDE - int(left + right)
+    framed[top : SIDE - bottom, left : SIDE - right] = resample(image, shape)
+    return framed
 
 
 def _collimated(rng: Random, image: Float32) -> Float32:

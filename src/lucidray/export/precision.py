@@ -21,24 +21,25 @@ from lucidray.bundle.reference import EXACT, LOW_PRECISION, Reference, from_byte
 from lucidray.bundle.runtime import CARD, MODEL, REFERENCE, Bundle, Image
 from lucidray.errors import ExportError, MetricError, ShapeError, unknown_name
 from lucidray.export.quiet import quietly
+from lucidray.export.storage import halve, quarter
 from lucidray.metrics import auc
 from lucidray.records import Float32, XRay
 
 Progress = Callable[[int, int], None]
 
-PRECISIONS = ("fp16", "bf16", "int8")
+PRECISIONS = ("fp16", "bf16", "int8", "int8_weights")
+#: Precisions that only the file has: the arithmetic is fp32, so every engine agrees.
+STORED: dict[str, Callable[[bytes], bytes]] = {"fp16": halve, "int8_weights": quarter}
 #: How far the AUC of any finding may fall.
 LARGEST_FALL = 0.002
 #: What is quantized: the layers that take the time. Others lose accuracy or crash OpenVINO.
 QUANTIZED = ("Conv", "Gemm")
-#: Weights of fewer values are not worth it.
-SMALLEST_HALVED = 256
 
 
 def lower_precision(
     bundle: str | Path,
     out: str | Path,
-    precision: Literal["fp16", "bf16", "int8"],
+    precision: Literal["fp16", "bf16", "int8", "int8_weights"],
     images: Sequence[Image],
     labels: Float32,
     *,
@@ -54,7 +55,8 @@ def lower_precision(
             half the file. ``"bf16"``: a hint that OpenVINO follows; the graph stays as it is, and
             ONNX Runtime reads it in fp32. ``"int8"``: weights and activations of convolutions and
             dense layers are rounded to 8 bits, over ranges seen on the first images; a quarter of
-            the file, and any engine gains.
+            the file, and any engine gains. ``"int8_weights"``: weights are stored in 8 bits and
+            computed with in fp32; a quarter of the file, and the same numbers everywhere.
         images: Labeled radiographs, as `Bundle.read` takes them; not those it was trained on.
         labels: ``(N, F)``: 1, 0 or nan.
         calibration_images: So many of the images set the ranges of int8.
@@ -82,46 +84,16 @@ def lower_precision(
     if precision == "int8":
         ranges = [_grey(image) for image in images[:calibration_images]]
         members[MODEL] = quantize(members[MODEL], ranges)
-    elif precision == "fp16":
-        members[MODEL] = halve(members[MODEL])
+    elif precision in STORED:
+        members[MODEL] = STORED[precision](members[MODEL])
     members[CARD] = to_json(replace(before.card, name=name.stem, precision=precision)).encode()
     after = _load(name.stem, members, "openvino" if precision == "bf16" else "onnxruntime")
     loss = measure_loss(before, after, images, labels, progress=progress)
     check_loss(loss)
     members[CARD] = to_json(replace(after.card, precision_loss=loss)).encode()
-    members[REFERENCE] = _reference(members, EXACT if precision == "fp16" else LOW_PRECISION)
+    members[REFERENCE] = _reference(members, EXACT if precision in STORED else LOW_PRECISION)
     archive.write(name, members)
     return loss
-
-
-def halve(model: bytes) -> bytes:
-    """Store the large weights of a graph in half precision, to be widened when it is loaded.
-
-    Args:
-        model: An fp32 ONNX graph.
-
-    Returns:
-        The graph; weights beyond the range of half precision stay as they are.
-    """
-    graph = onnx.load_from_string(model)
-    kept, casts = [], []
-    for constant in graph.graph.initializer:
-        values = onnx.numpy_helper.to_array(constant)
-        wide = values.dtype == np.float32 and values.size >= SMALLEST_HALVED
-        if not wide or np.abs(values).max() > np.finfo(np.float16).max:
-            kept.append(constant)
-            continue
-        name = f"{constant.name}_half"
-        kept.append(onnx.numpy_helper.from_array(values.astype(np.float16), name))
-        to = onnx.TensorProto.FLOAT
-        casts.append(onnx.helper.make_node("Cast", [name], [constant.name], f"widen_{name}", to=to))
-    nodes = [*casts, *graph.graph.node]
-    graph.graph.ClearField("initializer")
-    graph.graph.ClearField("node")
-    graph.graph.initializer.extend(kept)
-    graph.graph.node.extend(nodes)
-    data: bytes = graph.SerializeToString(deterministic=True)
-    return data
 
 
 def quantize(model: bytes, images: Sequence[Float32]) -> bytes:
