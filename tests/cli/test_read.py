@@ -350,7 +350,7 @@ def test_a_segmentation_bundle_writes_masks_in_source_pixels(films, tmp_path) ->
     mask[10:30, 5:15] = True
     origin = {"bundle": "lungs", "bundle_sha256": "abc", "engine": "none"}
     bundle: Any = SimpleNamespace(
-        task="segmentation", segment=lambda _: mask, findings=(), provenance=origin
+        task="segmentation", segment=lambda _: mask, findings=("Lungs",), provenance=origin
     )
     work = Work(bundle, Desk(tmp_path, pictures=True, thumbnails=64))
     done = list(read_films(sorted(films.glob("*.png"))[4:], work))

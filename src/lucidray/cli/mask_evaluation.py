@@ -22,16 +22,19 @@ from lucidray.cli.progress import progress
 from lucidray.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lucidray.records import Measurement
     from lucidray.training import Run
     from lucidray.training.mask_evaluation import MaskEvaluation
 
 #: Measures and how they are called in a table.
 _SHOWN = {
     "dice": "Dice",
-    "median_dice": "Dice, median",
+    "median_dice": "median",
     "mask_iou": "IoU",
-    "surface_distance": "border distance, px",
-    "hd95": "95 % of border within, px",
+    "surface_distance": "border off by",
+    "hd95": "95 % within",
 }
 
 #: So many of the worst images are named.
@@ -81,14 +84,16 @@ def show_masks(found: MaskEvaluation) -> None:
     patients = len(set(found.patients))
     say(f"{len(found.images):,} images of {patients:,} patients of {escape(found.images.name)}.")
     by_source = found.subgroups["source"]
-    columns = {"all": next(iter(found.measurements.values()))} | (
-        dict(by_source) if len(by_source) > 1 else {}
-    )
-    table = new_table("", *columns)
-    for name, title in _SHOWN.items():
-        add_row(table, title, *(str(measured[name]) for measured in columns.values()))
+    groups = dict(by_source) if len(by_source) > 1 else {}
+    table = new_table("", "images", *_SHOWN.values())
+    rows = {"all": next(iter(found.measurements.values())), **groups}
+    for title, measured in rows.items():
+        add_row(table, title, str(measured["dice"].count), *_cells(measured))
     out.print(table)
-    say("In brackets: 95 % interval, patients resampled. Distances in pixels of the files.")
+    say(
+        "In brackets: 95 % interval, patients resampled. Distances of borders in pixels of the "
+        "files."
+    )
     worst = found.values.nsmallest(_WORST, "dice")
     told = (
         f"{name} ({dice:.3f})" for name, dice in zip(worst["image"], worst["dice"], strict=True)
@@ -99,6 +104,12 @@ def show_masks(found: MaskEvaluation) -> None:
             f"the run has learned from or been validated on {found.seen:,} of these images, so "
             "these figures are too good."
         )
+
+
+def _cells(measured: Mapping[str, Measurement]) -> list[str]:
+    """Return figures so short that they fit a terminal; the interval of the first alone."""
+    plain = [f"{measured[name].value:.3g}" for name in _SHOWN]
+    return [str(measured["dice"]), *plain[1:]]
 
 
 def write_overlaps(found: MaskEvaluation, path: Path) -> None:

@@ -196,7 +196,7 @@ def _facts(origin: Origin) -> tuple[tuple[str, str], ...]:
 
 
 def _probabilities(card: Card) -> str:
-    if getattr(card, "task", "classification") == "segmentation":
+    if card.task == "segmentation":
         return ""
     known = card.calibration
     return f"calibrated ({known.method})" if known.calibrated else "not calibrated"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from lucidray.cli.film_pictures import Desk
 from lucidray.cli.lines import Film, Line, line_of, segmentation_line, wanted_maps
@@ -16,7 +16,6 @@ from lucidray.errors import ImageError, ModelError, ShapeError
 from lucidray.images.parallel import map_in_order
 from lucidray.images.read import read_xray
 from lucidray.pipeline import explain_judgment, judge
-from lucidray.records import Bool
 
 if TYPE_CHECKING:
     from lucidray.bundle import Bundle
@@ -136,8 +135,10 @@ def _judged(work: Work, film: Film) -> Line:
 
 def _segmented(work: Work, film: Film) -> Line:
     xray = read_xray(film.path)
-    mask: Bool = cast("Any", work.bundle).segment(xray)
-    files = work.desk.write_mask(film.name, xray, mask, "Lungs") if work.desk else {}
+    mask = work.bundle.segment(xray)
+    files = (
+        work.desk.write_mask(film.name, xray, mask, work.bundle.findings[0]) if work.desk else {}
+    )
     return segmentation_line(
         film,
         float(mask.mean()),
@@ -148,6 +149,6 @@ def _segmented(work: Work, film: Film) -> Line:
     )
 
 
-def outlines(bundle: object) -> bool:
+def outlines(bundle: Bundle) -> bool:
     """Tell whether a bundle outlines regions instead of judging findings."""
-    return getattr(bundle, "task", "classification") == "segmentation"
+    return bundle.task == "segmentation"

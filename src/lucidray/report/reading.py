@@ -83,6 +83,17 @@ class Said:
     unsure: str = ""
 
     @property
+    def shown(self) -> str:
+        """The probability in two digits, without a certainty that nobody has.
+
+        >>> [Said("Mass", value, None, None).shown for value in (0.0, 0.004, 0.5, 0.996, 1.0)]
+        ['< 0.01', '< 0.01', '0.50', '> 0.99', '> 0.99']
+        """
+        if self.probability < 0.01:
+            return "< 0.01"
+        return "> 0.99" if self.probability > 0.99 else f"{self.probability:.2f}"
+
+    @property
     def verdict(self) -> str:
         """The call in a word."""
         return {True: "present", False: "absent", None: "not called"}[self.positive]
