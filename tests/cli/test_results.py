@@ -78,8 +78,8 @@ def test_names_stay_and_no_two_files_share_one(tmp_path: Path) -> None:
     with open_results(tmp_path, SETTING_OF_BUNDLE) as results:
         places = ("/a/X.png", "/b/x.png", "/c/x_2.jpg")
         assert [results.name_for(Path(p), p) for p in places] == ["X", "x_2", "x_2_2"]
-        assert results.name_for(Path("/b/x.png"), "/b/x.png") == "x_2"
         results.add({**line("x_2"), "absolute_path": "/b/x.png"})
+        assert results.name_for(Path("/b/x.png"), "/b/x.png") == "x_2"
     with open_results(tmp_path, SETTING_OF_BUNDLE) as again:
         assert again.name_for(Path("/b/x.png"), "/b/x.png") == "x_2"
         assert again.name_for(Path("/d/x_2.png"), "/d/x_2.png") == "x_2_2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,18 +17,13 @@ from lucidray.cli.console import (
     out,
     print_error,
     print_json,
-    print_warning,
     say,
-    say_next,
     shown,
     waiting,
 )
 from lucidray.cli.places import file_to_write, must_exist
 from lucidray.cli.progress import progress
-from lucidray.errors import BundleError, ConfigError, LucidRayError, unknown_name
-
-if TYPE_CHECKING:
-    from lucidray.bundle.reference import Verification
+from lucidray.errors import ConfigError, unknown_name
 
 bundle = typer.Typer(
     help=(
@@ -106,6 +101,16 @@ def export(
         bool,
         typer.Option("--gate/--no-gate", help="Whether unfit images are refused when it reads."),
     ] = True,
+    findings: Annotated[
+        list[str] | None,
+        typer.Option("--finding", help="Only this finding of the run; may be given again."),
+    ] = None,
+    outliers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A folder of images that are to be refused, beside generated ones; may be again."
+        ),
+    ] = None,
     n_boot: Annotated[
         int, typer.Option("--bootstrap", min=0, help="Resamplings of patients for the intervals.")
     ] = 2000,
@@ -121,17 +126,21 @@ def export(
         must_exist(data, "data folder", "Name the folder that holds the data set.")
     if about is not None:
         must_exist(about, "file", "Name a TOML file, or leave --about out.")
+    for folder in outliers or ():
+        must_exist(folder, "folder of outliers", "Name a folder of images, or leave it out.")
     check_split(split)
     file_to_write(_lucid(name))
     with needs("train", "exporting a bundle"):
         from lucidray.cli.bundle_export import Order
         from lucidray.cli.bundle_export import export as write
+        from lucidray.cli.bundle_words import tell_written
     order = Order(
-        run, name, data, data_name, split, precision.value, calibration.value, about, gate, n_boot
-    )
+        run, name, data, data_name, split, precision.value, calibration.value, about, gate, n_boot,
+        tuple(findings or ()), tuple(outliers or ()),
+    )  # fmt: skip
     with progress("Opening the run") as stage:
         path, notes = write(order, stage)
-    _tell_written(path, notes, as_json=as_json)
+    tell_written(path, notes, as_json=as_json)
 
 
 @bundle.command("import")
@@ -168,6 +177,7 @@ def import_peer(
     """Turn weights that TorchXRayVision or timm published into a bundle with the same answers."""
     file_to_write(_lucid(name))
     with needs("train", "importing weights"):
+        from lucidray.cli.bundle_words import tell_written
         from lucidray.export import import_timm, import_xrv
     with waiting("Writing the graph and comparing it with torch"):
         if peer is Peer.timm:
@@ -177,7 +187,7 @@ def import_peer(
         else:
             known, file = _published(weights, published_as)
             path = import_xrv(known, name, file=file)
-    _tell_written(path, [], as_json=as_json)
+    tell_written(path, [], as_json=as_json)
 
 
 @bundle.command()
@@ -191,18 +201,19 @@ def verify(
 ) -> None:
     """Check every byte of bundles, and that they answer here as where they were written."""
     from lucidray.bundle.engines import ENGINES
+    from lucidray.cli.bundle_words import show_verified, verified
 
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     told = []
     for name in names:
         with waiting(f"Reading the reference images of {name}"):
-            told.append(_verified(name, engine))
+            told.append(verified(name, engine))
     if as_json:
         print_json({"bundles": told})
     for found in told:
         if not as_json:
-            _show_verified(found)
+            show_verified(found)
         if found["error"]:
             print_error(found["error"])
     if not all(found["passed"] for found in told):
@@ -213,8 +224,9 @@ def verify(
 def list_bundles(as_json: Json = False) -> None:
     """List the bundles that can be named, where they lie and what they judge."""
     from lucidray.bundle.installed import bundles, folders
+    from lucidray.cli.bundle_words import listed
 
-    rows = [_listed(name, path) for name, path in bundles().items()]
+    rows = [listed(name, path) for name, path in bundles().items()]
     if as_json:
         print_json({"bundles": rows, "folders": [str(folder) for folder in folders()]})
         return
@@ -238,16 +250,18 @@ def info(name: Named, as_json: Json = False) -> None:
     from lucidray.bundle.archive import read
     from lucidray.bundle.card import from_json
     from lucidray.bundle.installed import find_bundle
+    from lucidray.cli.bundle_words import card_of
 
     path = find_bundle(name)
     archive = read(path)
-    card = from_json(_card(archive.members, path))
+    card = from_json(card_of(archive.members, path))
     if as_json:
         from lucidray.config import to_mapping
 
         facts = {"path": str(path), "bytes": path.stat().st_size, "bundle_sha256": archive.digest}
         print_json(facts | {"card": to_mapping(card)})
         return
+
     from lucidray.cli.card_words import show_card
 
     show_card(card, archive.digest, path.stat().st_size)
@@ -301,123 +315,3 @@ def _published(weights: str, published_as: str | None) -> tuple[str, Path | None
             f"--as NAME. Choose one of: {', '.join(sorted(XRV_WEIGHTS))}."
         )
     return known, path
-
-
-def _tell_written(path: Path, notes: list[str], *, as_json: bool) -> None:
-    from lucidray.bundle import load_bundle
-    from lucidray.bundle.reference import verify_bundle
-
-    found = load_bundle(path)
-    checked = verify_bundle(found)
-    if as_json:
-        print_json(
-            {
-                "bundle": found.name,
-                "path": str(path),
-                "bytes": path.stat().st_size,
-                "bundle_sha256": found.digest,
-                "findings": list(found.findings),
-                "precision": found.card.precision,
-                "precision_loss": _plain(found.card.precision_loss),
-                "operating_points": dict(found.operating_points),
-                "calibration": found.card.calibration.method,
-                "probability_difference": checked.probability_difference,
-                "map_difference": checked.map_difference,
-                "notes": notes,
-            }
-        )
-        return
-    size = path.stat().st_size / 1e6
-    say(f"{shown(path)}: {size:.1f} MB, {found.card.precision}, {', '.join(found.findings)}.")
-    say(
-        f"Its answers to {checked.images} reference images differ from torch's by "
-        f"{checked.probability_difference:.1g} at most, its maps by {checked.map_difference:.1g} "
-        "of their range."
-    )
-    _tell_loss(found.card.precision_loss)
-    for note in notes:
-        print_warning(note)
-    say_next("read", "FILM", "--bundle", path)
-
-
-def _plain(loss: Any) -> Any:
-    from dataclasses import asdict
-
-    return None if loss is None else asdict(loss)
-
-
-def _tell_loss(loss: Any) -> None:
-    if loss is None:
-        return
-    say(f"What the lower precision costs on {loss.images:,} images:")
-    for name, before in loss.auc_before.items():
-        after = loss.auc_after[name]
-        if before is not None and after is not None:
-            say(f"  {name}: AUC {before:.4f} → {after:.4f}")
-    say(f"  largest change of a probability: {loss.largest_change:.3f}")
-
-
-def _verified(name: str, engine: str) -> dict[str, Any]:
-    from lucidray.bundle.reference import verify as check
-
-    try:
-        found = check(name, engine=engine)
-    except LucidRayError as error:
-        return {"bundle": name, "passed": False, "error": str(error)}
-    return {
-        "bundle": name,
-        "passed": found.passed,
-        "error": None if found.passed else _difference(name, found),
-        "images": found.images,
-        "probability_difference": found.probability_difference,
-        "map_difference": found.map_difference,
-        "tolerance": list(found.tolerance),
-        "engine": found.engine,
-    }
-
-
-def _difference(name: str, found: Verification) -> str:
-    return (
-        f"{name} does not answer here as where it was written: probabilities differ by "
-        f"{found.probability_difference:.2g} (allowed {found.tolerance[0]:.0e}), maps by "
-        f"{found.map_difference:.2g} of their range (allowed {found.tolerance[1]:.0e})."
-    )
-
-
-def _show_verified(found: dict[str, Any]) -> None:
-    if found["passed"]:
-        say(
-            f"{shown(found['bundle'])}: every byte as written; {found['images']} reference images "
-            f"differ by {found['probability_difference']:.1g} in probability and "
-            f"{found['map_difference']:.1g} of the range of maps, in {found['engine']}."
-        )
-
-
-def _listed(name: str, path: Path) -> dict[str, Any]:
-    from lucidray.bundle.archive import read
-    from lucidray.bundle.card_version import parse_card
-
-    row: dict[str, Any] = {
-        "name": name,
-        "path": str(path),
-        "bytes": path.stat().st_size,
-        "error": None,
-    }
-    try:
-        facts = parse_card(_card(read(path).members, path))
-    except BundleError as error:
-        facts = {"findings": [], "summary": "", "precision": None, "experimental": False}
-        row["error"] = str(error)
-    return row | {
-        "findings": [each["name"] for each in facts["findings"]],
-        "summary": facts["summary"],
-        "precision": facts["precision"],
-        "experimental": bool(facts["experimental"]),
-    }
-
-
-def _card(members: Any, path: Path) -> bytes:
-    if "card.json" not in members:
-        raise BundleError(f"{path.name} has no card.json; get the bundle again.")
-    content: bytes = members["card.json"]
-    return content

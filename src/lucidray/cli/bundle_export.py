@@ -17,6 +17,7 @@ from lucidray.cli.choosing import choose_images, load_images, seen_images
 from lucidray.cli.progress import Bars
 from lucidray.config import load_toml
 from lucidray.datasets import ImageTable
+from lucidray.datasets.scanning import image_files
 from lucidray.errors import ConfigError, DataError
 from lucidray.export import About, export_run, lower_precision, performance_of
 from lucidray.export.calibration import Method
@@ -24,10 +25,20 @@ from lucidray.export.gate import FEWEST, add_gate, set_gate
 from lucidray.images.read import read_xray
 from lucidray.metrics import age_bands, measure_subgroups
 from lucidray.records import XRay
-from lucidray.training import Evaluation, Run, evaluate, load_run
+from lucidray.training import (
+    Evaluation,
+    MaskEvaluation,
+    Run,
+    evaluate,
+    evaluate_masks,
+    load_run,
+)
 
 #: Films that a gate is fitted to at most; more gain nothing.
 GATE_FILMS = 1000
+
+#: Images of each folder of outliers that it is fitted to at most.
+OUTLIERS = 500
 
 _ATTRIBUTES = {"sex": "sex", "view_position": "view position", "source": "source"}
 _SUBGROUP_METRICS = ("auc", "sensitivity", "specificity")
@@ -49,6 +60,8 @@ class Order:
         about: TOML file with what only the author knows; None: nothing is known.
         gate: Whether a gate is fitted.
         n_boot: Bootstrap replicates of the intervals.
+        findings: Which of the run's findings the bundle is to tell; empty: all.
+        outliers: Folders of images that the gate is to refuse, beside generated ones.
     """
 
     run: Path
@@ -61,6 +74,8 @@ class Order:
     about: Path | None
     gate: bool
     n_boot: int
+    findings: tuple[str, ...] = ()
+    outliers: tuple[Path, ...] = ()
 
 
 class Films(Sequence[XRay]):
@@ -105,6 +120,7 @@ def export(order: Order, stage: Bars) -> tuple[Path, list[str]]:
     """
     about = About() if order.about is None else load_toml(order.about, About)
     run = load_run(order.run)
+    run = run.only(order.findings) if order.findings else run
     table = None if order.data is None else load_images(order.data, order.name, run)
     if table is None and order.precision != "fp32":
         raise ConfigError(
@@ -112,6 +128,10 @@ def export(order: Order, stage: Bars) -> tuple[Path, list[str]]:
             "--data DIR with labeled images."
         )
     measured = () if table is None else (_performance(run, table, order, stage),)
+    if run.recipe.model.decoder and order.precision != "fp32":
+        raise ConfigError(
+            f"--precision {order.precision} is for runs that judge findings; leave it out."
+        )
     order.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".lucidray-", dir=order.out.parent) as folder:
         made = Path(folder) / order.out.name
@@ -126,12 +146,18 @@ def export(order: Order, stage: Bars) -> tuple[Path, list[str]]:
 
 def _performance(run: Run, table: ImageTable, order: Order, stage: Bars) -> Performance:
     chosen = choose_images(table, run, order.split, stage("Telling new images from seen ones"))
+    reading, measuring = stage("Reading images"), stage("Measuring")
+    if run.recipe.model.decoder:
+        outlined = evaluate_masks(
+            run, chosen, n_boot=order.n_boot, reading=reading, progress=measuring
+        )
+        return performance_of(outlined.to_json(), where=_where(outlined, order.split))
     found = evaluate(
         run,
         chosen,
         n_boot=order.n_boot,
-        reading=stage("Reading images"),
-        progress=stage("Measuring"),
+        reading=reading,
+        progress=measuring,
     )
     plain = performance_of(found.to_json(), where=_where(found, order.split))
     return Performance(
@@ -139,7 +165,7 @@ def _performance(run: Run, table: ImageTable, order: Order, stage: Bars) -> Perf
     )
 
 
-def _where(found: Evaluation, split: str) -> str:
+def _where(found: Evaluation | MaskEvaluation, split: str) -> str:
     name = found.images.name
     if found.seen:
         return f"images of {name}, {found.seen:,} of which the model has learned from (too good)"
@@ -196,6 +222,9 @@ def _gated(made: Path, run: Run, table: ImageTable | None, order: Order, stage: 
     """Fit a gate on films that the run learned from, or set one that needs none."""
     if not order.gate:
         return ["images that the model cannot judge are not refused (--no-gate)."]
+    if run.recipe.model.decoder:
+        set_gate(made, Gate("quality"))
+        return []
     films = [] if table is None else _learned_from(run, table, stage)
     if len(films) < FEWEST:
         set_gate(made, Gate("quality"))
@@ -211,9 +240,19 @@ def _gated(made: Path, run: Run, table: ImageTable | None, order: Order, stage: 
         made,
         [path for path, _ in chosen],
         patients=[patient for _, patient in chosen],
+        outliers={folder.name: _images_of(folder) for folder in order.outliers},
         progress=stage("Fitting what is refused"),
     )
     return []
+
+
+def _images_of(folder: Path) -> list[Path]:
+    """Return some of a folder's images, spread over all of it."""
+    found = list(image_files(folder))
+    if not found:
+        raise DataError(f"{folder} holds no images; --outliers names a folder of images.")
+    every = max(1, len(found) // OUTLIERS)
+    return found[::every][:OUTLIERS]
 
 
 def _learned_from(run: Run, table: ImageTable, stage: Bars) -> list[tuple[Path, str]]:

@@ -135,16 +135,16 @@ def _judged(work: Work, film: Film) -> Line:
 
 def _segmented(work: Work, film: Film) -> Line:
     xray = read_xray(film.path)
+    refusal = work.bundle.refuse(xray)
     mask = work.bundle.segment(xray)
-    files = (
-        work.desk.write_mask(film.name, xray, mask, work.bundle.findings[0]) if work.desk else {}
-    )
+    desk = work.desk if refusal is None else None
+    files = desk.write_mask(film.name, xray, mask, work.bundle.findings[0]) if desk else {}
     return segmentation_line(
         film,
         float(mask.mean()),
         image_sha256=xray.sha256,
         provenance=work.bundle.provenance,
-        refusal=None,
+        refusal=refusal,
         files=files,
     )
 
