@@ -125,3 +125,17 @@ def test_what_cannot_be_exported_says_why(run: Run, tmp_path: Path) -> None:
     (tmp_path / "validation.npz").write_bytes((run.folder / "validation.npz").read_bytes())
     with pytest.raises(ExportError, match=r"operating_points\.json"):
         card_of(replace(run, folder=tmp_path), "x")
+
+
+def test_a_bundle_of_some_findings_answers_as_the_whole_does(run: Run, tmp_path: Path) -> None:
+    whole = load_bundle(export_run(run, tmp_path / "whole.lucid"), threads=1)
+    name = run.findings[-1]
+    part = load_bundle(export_run(run.only([name]), tmp_path / "part.lucid"), threads=1)
+    film = np.random.default_rng(0).random((40, 40), np.float32)
+    all_of_it, some = whole.read(film), part.read(film)
+    assert part.findings == (name,) and set(part.operating_points) <= {name}
+    at = run.findings.index(name)
+    assert some.prediction.probabilities[0] == pytest.approx(
+        all_of_it.prediction.probabilities[at], abs=1e-5
+    )
+    np.testing.assert_allclose(some.maps[0], all_of_it.maps[at], atol=1e-5)

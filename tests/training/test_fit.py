@@ -338,3 +338,15 @@ def test_a_run_from_before_an_option_existed_goes_on(
     (run.folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     again = train(small(), table, run.folder, resume=True)
     assert again.operating_points == run.operating_points
+
+
+def test_a_run_can_tell_some_of_its_findings_only(busy: Run) -> None:
+    images = torch.rand(2, 1, 32, 32)
+    alone = busy.only(["Effusion"])
+    assert set(alone.operating_points) <= {"Effusion"} and alone.findings == ("Effusion",)
+    with torch.no_grad():
+        both, one = busy.models()[0](images), alone.models()[0](images)
+    torch.testing.assert_close(one, both[:, [busy.findings.index("Effusion")]])
+    assert busy.only(busy.findings[::-1]).models()[0].findings == busy.findings[::-1]
+    with pytest.raises(UnknownNameError, match="Efusion"):
+        busy.only(["Efusion"])

@@ -1,7 +1,7 @@
 """Whether a model may judge an image at all: quality checks, then a look at what it shows.
 
-The second look is one linear rule over the network's own pooled features and over a thumbnail's
-tones and edge directions. Fitted by `lucidray.export.gate`, carried in the bundle. NumPy alone.
+The second look is a rule of two layers over the network's own pooled features and over a
+thumbnail's tones and edge directions. Fitted by `lucidray.export.gate`, carried in the bundle. NumPy alone.
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ import numpy as np
 
 from lucidray.bundle.archive import pack, unpack
 from lucidray.bundle.estimate import Estimate
-from lucidray.errors import BundleError, ConfigError
+from lucidray.errors import BundleError, ConfigError, ShapeError
 from lucidray.images.quality import block_means, check_quality
 from lucidray.images.resample import resample
-from lucidray.records import Float32, Refusal, XRay
+from lucidray.records import Bool, Float32, Refusal, XRay
 
 Method = Literal["quality", "quality_and_likeness"]
 METHODS = ("quality", "quality_and_likeness")
 
-#: The bundle's member that holds the linear rule.
+#: The bundle's member that holds the rule of likeness.
 MEMBER = "gate.npz"
 
 #: Quality checks that a refusal rests on; wide bars and burnt margins alone do not hide the chest.
 REFUSING = ("short_side", "aspect", "range", "deviation", "polarity", "black_share", "sharpness")
+
+_LAYERS = ("hidden", "offsets", "weights", "bias")
+
+#: Range of tones within which a row or column counts as a bar.
+_PLAIN = 0.03
 
 _THUMB, _TONES, _CELLS, _DIRECTIONS = 64, 16, 8, 8
 
@@ -63,20 +68,31 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class LinearRule:
-    """Likeness of an image: a weighted sum of its features.
+class LikenessRule:
+    """How much an image is like the training films: two layers over its features.
 
     Args:
-        weights: float32 ``(D + K,)``: of the D pooled features, then of the K thumbnail's.
-        bias: Added to it.
+        hidden: float32 ``(D + K, H)``: weights of the D pooled features, then of the K thumbnail's.
+        offsets: float32 ``(H,)``, added before the ReLU.
+        weights: float32 ``(H,)``.
+        bias: Added to the sum.
     """
 
+    hidden: Float32
+    offsets: Float32
     weights: Float32
     bias: float
 
+    def __post_init__(self) -> None:
+        arrays = (self.hidden, self.offsets, self.weights)
+        width = len(self.weights)
+        if [each.shape[-1:] for each in arrays] != 3 * [(width,)] or self.hidden.ndim != 2:
+            raise ShapeError(f"the rule's layers are {[each.shape for each in arrays]}.")
+
     def likeness(self, features: Float32) -> Float32:
         """Return log odds ``(N,)`` of features ``(N, D + K)``; nan where a feature is."""
-        return np.asarray(features @ self.weights + np.float32(self.bias), np.float32)
+        inner = np.maximum(features @ self.hidden + self.offsets, 0)
+        return np.asarray(inner @ self.weights + np.float32(self.bias), np.float32)
 
 
 class Gatekeeper:
@@ -90,7 +106,7 @@ class Gatekeeper:
         BundleError: The rule is missing.
     """
 
-    def __init__(self, gate: Gate, rule: LinearRule | None) -> None:
+    def __init__(self, gate: Gate, rule: LikenessRule | None) -> None:
         if gate.method == "quality_and_likeness" and rule is None:
             raise BundleError(f"the bundle has no {MEMBER}; get it again.")
         self.gate, self._rule = gate, rule
@@ -109,9 +125,9 @@ class Gatekeeper:
         if refusal is not None or self._rule is None:
             return refusal
         features = np.concatenate([embedding, describe(xray.pixels)])
-        if features.shape != self._rule.weights.shape:
+        if len(features) != len(self._rule.hidden):
             raise BundleError(
-                f"the gate expects {len(self._rule.weights)} features, the network gives "
+                f"the gate expects {len(self._rule.hidden)} features, the network gives "
                 f"{len(features)}; the gate belongs to another network. Get the bundle again."
             )
         return _unlike(float(self._rule.likeness(features)), self.gate.threshold)
@@ -140,7 +156,7 @@ def describe(pixels: Float32) -> Float32:
         pixels: float32 ``(H, W)`` in [0, 1], any size and shape; squashed to 64 x 64.
 
     Returns:
-        float32 ``(768,)``: 16 x 16 tones in deviations from the mean, then shares of 8 directions
+        float32 ``(768,)``, of what plain bars along the edges leave: 16 x 16 tones in deviations from the mean, then shares of 8 directions
         of rising brightness in each of 8 x 8 cells. Brightness and contrast do not matter.
 
     Source:
@@ -150,7 +166,7 @@ def describe(pixels: Float32) -> Float32:
         Directions over the full circle, so that a negative differs; cells are normalized by
         themselves, softened by half the image's mean cell, instead of in overlapping blocks.
     """
-    small = resample(block_means(pixels, 4 * _THUMB), (_THUMB, _THUMB))
+    small = resample(_without_bars(block_means(pixels, 4 * _THUMB)), (_THUMB, _THUMB))
     normal = (small - small.mean()) / (small.std() + np.float32(1e-3))
     step = _THUMB // _TONES
     tones = normal.reshape(_TONES, step, _TONES, step).mean((1, 3))
@@ -173,18 +189,18 @@ def gate_from(values: Mapping[str, Any] | None, member: bytes | None) -> Gatekee
     return Gatekeeper(gate, None if gate.method == "quality" or not member else read_rule(member))
 
 
-def write_rule(rule: LinearRule) -> bytes:
+def write_rule(rule: LikenessRule) -> bytes:
     """Write a rule as an ``.npz`` that NumPy reads; the same bytes for the same rule."""
-    arrays = {"weights": rule.weights, "bias": np.array([rule.bias])}
     contents = {}
-    for name, values in arrays.items():
+    for name in _LAYERS:
         buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, np.ascontiguousarray(values, np.float32))
+        values = np.atleast_1d(np.asarray(getattr(rule, name), np.float32))
+        np.lib.format.write_array(buffer, np.ascontiguousarray(values))
         contents[f"{name}.npy"] = buffer.getvalue()
     return pack(contents)
 
 
-def read_rule(member: bytes) -> LinearRule:
+def read_rule(member: bytes) -> LikenessRule:
     """Read what `write_rule` wrote.
 
     Raises:
@@ -192,15 +208,12 @@ def read_rule(member: bytes) -> LinearRule:
     """
     members = unpack(member, MEMBER).members
     try:
-        weights, bias = (
-            np.load(io.BytesIO(members[f"{name}.npy"]), allow_pickle=False)
-            for name in ("weights", "bias")
+        hidden, offsets, weights, bias = (
+            np.load(io.BytesIO(members[f"{name}.npy"]), allow_pickle=False) for name in _LAYERS
         )
-    except (KeyError, ValueError, OSError) as error:
+        return LikenessRule(hidden, offsets, weights, float(bias[0]))
+    except (KeyError, ValueError, OSError, IndexError) as error:
         raise BundleError(f"{MEMBER} is not complete: {error}. Get the bundle again.") from error
-    if weights.ndim != 1 or weights.dtype != np.float32:
-        raise BundleError(f"{MEMBER} holds {weights.dtype} {weights.shape}; expected float32 (N,).")
-    return LinearRule(weights, float(bias[0]))
 
 
 def _unlike(likeness: float, threshold: float) -> Refusal | None:
@@ -211,6 +224,19 @@ def _unlike(likeness: float, threshold: float) -> Refusal | None:
         "from."
     )
     return Refusal("unlike_training", message, likeness, low=threshold)
+
+
+def _without_bars(image: Float32) -> Float32:
+    """Cut off rows and columns of one tone along the edges, at most two thirds of a side."""
+    top, bottom = _inner(np.ptp(image, axis=1) > _PLAIN)
+    left, right = _inner(np.ptp(image[top:bottom], axis=0) > _PLAIN)
+    return np.ascontiguousarray(image[top:bottom, left:right])
+
+
+def _inner(busy: Bool) -> tuple[int, int]:
+    count = len(busy)
+    first, last = int(np.argmax(busy)), count - int(np.argmax(busy[::-1]))
+    return (first, last) if busy.any() and last - first >= count // 3 else (0, count)
 
 
 def _edges(image: Float32) -> Float32:

@@ -22,7 +22,7 @@ from lucidray.bundle.engines import Engine, Outputs, make_engine
 from lucidray.bundle.installed import find_bundle
 from lucidray.bundle.uncertainty import apply, rule_from
 from lucidray.errors import BundleError, ImageError, ShapeError
-from lucidray.records import Bool, Float32, Geometry, Prediction, Uncertainty, XRay
+from lucidray.records import Bool, Float32, Geometry, Prediction, Refusal, Uncertainty, XRay
 
 if TYPE_CHECKING:
     from lucidray.bundle.card import Card
@@ -155,6 +155,13 @@ class Bundle:
         """Return what the graph itself gives for one image; else as `read`."""
         return self._engine.run(_xray(image).pixels[None, None])
 
+    def refuse(self, image: Image) -> Refusal | None:
+        """Say why the bundle may not judge or outline an image; None: it may. Else as `answer`."""
+        if self._gate is None:
+            return None
+        xray = _xray(image)
+        return self._gate.refuse(xray, self.answer(xray).embedding[0])
+
     def segment(self, image: Image) -> Bool:
         """Outline both lungs; of a segmentation bundle only.
 
@@ -163,7 +170,7 @@ class Bundle:
 
         Returns:
             bool ``(H, W)`` on the pixels of the file, without specks and holes; all False where
-            there is no lung.
+            there is no lung. What is no chest film gets an outline too: ask `refuse` first.
 
         Raises:
             ImageError, ShapeError: As `read`.

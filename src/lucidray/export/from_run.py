@@ -185,7 +185,7 @@ def card_of(
     Operating points are the run's own, moved to where calibration puts them; where findings
     exclude each other, calibration reorders images and they are chosen anew.
     """
-    known = _validation(run.folder)
+    known = _validation(run)
     answers, groups = (run.findings, known.logits, known.labels), known.patients
     fit = fit_calibration(
         *answers,
@@ -194,7 +194,7 @@ def card_of(
         groups=groups,
         varied=known.varied,
     )
-    points = _points(run.folder)
+    points = {k: at for k, at in _points(run.folder).items() if k in run.findings}
     if run.exclusive and fit.calibrated:
         probabilities = calibrate(known.logits, fit, exclusive=True)
         points = choose_points(run.findings, known.labels, probabilities, groups=groups)
@@ -285,12 +285,19 @@ def _training(run: TrainedRun) -> Training:
     )
 
 
-def _validation(folder: Path) -> _Validation:
+def _validation(run: TrainedRun) -> _Validation:
+    folder, told = run.folder, list(run.facts["findings"])
+    columns = [told.index(name) for name in run.findings]
     try:
         with np.load(folder / "validation.npz", allow_pickle=False) as saved:
             patients = saved["patients"] if "patients" in saved.files else None
             varied = saved["varied_logits"] if "varied_logits" in saved.files else None
-            return _Validation(saved["logits"], saved["labels"], patients, varied)
+            return _Validation(
+                saved["logits"][:, columns],
+                saved["labels"][:, columns],
+                patients,
+                None if varied is None else varied[..., columns],
+            )
     except (OSError, KeyError, ValueError) as error:
         raise ExportError(
             f"{folder.name} has no readable validation.npz, which calibration is fitted on; train "

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from lucidray.bundle import archive
 from lucidray.bundle.card import from_json, to_json
 from lucidray.bundle.estimate import Estimate
-from lucidray.bundle.gate import MEMBER, Gate, LinearRule, write_rule
+from lucidray.bundle.gate import MEMBER, Gate, LikenessRule, write_rule
 from lucidray.bundle.installed import find_bundle
 from lucidray.bundle.runtime import CARD, Bundle, load_bundle
 from lucidray.errors import ExportError
@@ -31,7 +33,7 @@ ACCEPTED = (0.99, 0.998)
 #: Fewest films that a gate can be fitted to.
 FEWEST = 40
 
-_PENALTY = 1e-2
+_HIDDEN, _DROPOUT, _DECAY, _RATE, _EPOCHS, _BATCH = 32, 0.4, 0.3, 3e-3, 60, 128
 
 
 def add_gate(
@@ -85,7 +87,7 @@ def add_gate(
     return gate
 
 
-def set_gate(path: Path, gate: Gate, rule: LinearRule | None = None) -> None:
+def set_gate(path: Path, gate: Gate, rule: LikenessRule | None = None) -> None:
     """Write a gate into a bundle's file, which is signed anew.
 
     Args:
@@ -112,12 +114,12 @@ def fit_gate(
     per_kind: int = 60,
     seed: int = 0,
     progress: Progress | None = None,
-) -> tuple[Gate, LinearRule]:
+) -> tuple[Gate, LikenessRule]:
     """Fit a gate; else as `add_gate`, but nothing is written.
 
-    65 % of the films (with two varied copies each) and most outliers fit a logistic regression in
-    which films and outliers weigh the same, and so does each kind of outlier; 20 % of the films and
-    other outliers set the threshold (`choose_threshold`), the rest measures.
+    65 % of the films (with two varied copies each) and most outliers fit the rule, in which films
+    and outliers weigh the same, and so does each kind of outlier; 20 % of the films and other
+    outliers set the threshold (`choose_threshold`), the rest measures.
 
     Returns:
         The gate with its measured rates, and its rule.
@@ -126,7 +128,7 @@ def fit_gate(
         Outlier exposure: Hendrycks, Mazeika & Dietterich, arXiv:1812.04606.
 
     Deviates:
-        The network is left as it is; a linear rule on its features and a thumbnail's is fitted.
+        The network is left as it is; a rule on its features and a thumbnail's is fitted.
     """
     parts = _split(len(accepted), patients, seed)
     seen = look(
@@ -139,7 +141,7 @@ def fit_gate(
         seed=seed,
         progress=progress,
     )
-    rule = fit_rule(seen.features, seen.film, seen.kind, chosen=seen.part == FIT)
+    rule = fit_rule(seen.features, seen.film, seen.kind, chosen=seen.part == FIT, seed=seed)
     likeness = rule.likeness(seen.features)
     tried = (seen.part == THRESHOLD) & ~seen.unfit
     threshold = choose_threshold(likeness[tried & seen.film], likeness[tried & ~seen.film])
@@ -158,15 +160,21 @@ def fit_gate(
 
 
 def fit_rule(
-    features: Float32, film: Bool, kind: npt.NDArray[np.str_], *, chosen: Bool | None = None
-) -> LinearRule:
-    """Fit the weights that tell films from everything else: penalized logistic regression.
+    features: Float32,
+    film: Bool,
+    kind: npt.NDArray[np.str_],
+    *,
+    chosen: Bool | None = None,
+    seed: int = 0,
+) -> LikenessRule:
+    """Fit what tells films from everything else: two layers, dropout and weight decay.
 
     Args:
         features: float32 ``(N, D)``.
         film: ``(N,)``: whether they are to be accepted.
         kind: ``(N,)`` names; the kinds of either side weigh the same.
         chosen: ``(N,)``: which to fit on; None: all.
+        seed: The same seed gives the same rule on the same machine.
 
     Returns:
         The rule, for features as they are (the fit itself is on standardized ones).
@@ -174,21 +182,16 @@ def fit_rule(
     keep = np.ones(len(film), bool) if chosen is None else chosen
     features, film, kind = features[keep], film[keep], kind[keep]
     mean, spread = features.mean(0), features.std(0) + np.float32(1e-3)
-    scaled = ((features - mean) / spread).astype(np.float64)
-    sign = np.where(film, 1.0, -1.0)
-    weight = _balanced(film, kind)
-
-    def loss(values: Float64) -> tuple[float, Float64]:
-        slopes, bias = values[:-1], values[-1]
-        margin = sign * (scaled @ slopes + bias)
-        pull = -sign * weight / (1 + np.exp(np.clip(margin, -500, 500)))
-        total = weight @ np.logaddexp(0, -margin) + _PENALTY / 2 * slopes @ slopes
-        return float(total), np.append(scaled.T @ pull + _PENALTY * slopes, pull.sum())
-
-    start = np.zeros(features.shape[1] + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-    weights = (found[:-1] / spread).astype(np.float32)
-    return LinearRule(weights, float(found[-1] - weights @ mean))
+    inputs = torch.from_numpy((features - mean) / spread)
+    signs = torch.from_numpy(np.where(film, 1.0, -1.0).astype(np.float32))
+    weights = torch.from_numpy((_balanced(film, kind) * len(film)).astype(np.float32))
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        inner, outer = _train(inputs, signs, weights)
+    hidden = inner.weight.detach().numpy().T / spread[:, None]
+    offsets = inner.bias.detach().numpy() - mean @ hidden
+    slopes = outer.weight.detach().numpy()[0]
+    return LikenessRule(np.ascontiguousarray(hidden), offsets, slopes, float(outer.bias))
 
 
 def choose_threshold(films: Float32, outliers: Float32) -> float:
@@ -218,6 +221,24 @@ def rate(hits: Bool) -> Estimate:
         return Estimate(None)
     low, high = wilson_interval(int(hits.sum()), len(hits))
     return Estimate(float(hits.mean()), float(low), float(high), len(hits))
+
+
+def _train(inputs: Tensor, signs: Tensor, weights: Tensor) -> tuple[nn.Linear, nn.Linear]:
+    inner, outer = nn.Linear(inputs.shape[1], _HIDDEN), nn.Linear(_HIDDEN, 1)
+    drop = nn.Dropout(_DROPOUT)
+    network = nn.Sequential(drop, inner, nn.ReLU(), drop, outer)
+    optimizer = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=_DECAY)
+    steps = _EPOCHS * -(-len(inputs) // _BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, steps)
+    for _ in range(_EPOCHS):
+        for batch in torch.randperm(len(inputs)).split(_BATCH):
+            margins = signs[batch] * network(inputs[batch])[:, 0]
+            loss = (weights[batch] * functional.softplus(-margins)).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    return inner, outer
 
 
 def _rates(kinds: npt.NDArray[np.str_], hits: Bool, chosen: Bool) -> dict[str, Estimate]:

@@ -17,6 +17,9 @@ from lucidray.records import Bool, Float32
 FillName = Literal["black", "mean", "blur", "road"]
 Link = Literal["sigmoid", "softmax", "none"]
 
+#: Imputed pixels are wrong by a fraction of the usual noise.
+_TOLERANCE = 1e-3
+
 #: Writes an image without the removed pixels ``(H, W)`` into a row of a batch.
 Fill: TypeAlias = Callable[[Bool, Float32], None]
 
@@ -117,7 +120,7 @@ def _imputing(image: Float32, removal: Removal, index: int) -> Fill:
     noise = np.float32(scale) * rng.standard_normal(image.shape, np.float32)
 
     def fill(removed: Bool, row: Float32) -> None:
-        row[...] = impute(image, removed)
+        row[...] = impute(image, removed, tolerance=_TOLERANCE)
         np.add(row, noise, out=row, where=removed)
 
     return fill

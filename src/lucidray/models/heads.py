@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from lucidray.errors import ModelError
 from lucidray.models.spec import Activation
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
@@ -80,3 +81,23 @@ def build_head(
             head.append(nn.Dropout(dropout_after))
         in_features = width
     return head.append(nn.Linear(in_features, out_features))
+
+
+def keep_outputs(head: nn.Module, indices: Sequence[int]) -> None:
+    """Take away all outputs of a head but some, in the order given.
+
+    Args:
+        head: As `build_head` makes it; changed in place.
+        indices: Of the outputs to keep.
+
+    Raises:
+        ModelError: The head does not end in a linear layer.
+    """
+    last = head[-1] if isinstance(head, nn.Sequential) else head
+    if not isinstance(last, nn.Linear):
+        raise ModelError("the head does not end in a linear layer, so no finding can be left out.")
+    kept = list(indices)
+    last.weight = nn.Parameter(last.weight.detach()[kept].clone())
+    if last.bias is not None:
+        last.bias = nn.Parameter(last.bias.detach()[kept].clone())
+    last.out_features = len(kept)

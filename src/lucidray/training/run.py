@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import torch
 
 from lucidray.config import from_mapping, to_mapping
-from lucidray.errors import RunError
+from lucidray.errors import RunError, unknown_name
 from lucidray.models.classifier import Classifier, build_model
+from lucidray.models.heads import keep_outputs
 from lucidray.models.segmenter import Segmenter, build_segmenter
 from lucidray.training.recipe import Recipe
 from lucidray.training.weights import load_weights, write_text
@@ -52,6 +53,24 @@ class Run:
         """The best weights of each member of the ensemble."""
         return tuple(self.folder / member["weights"] for member in self.facts["members"])
 
+    def only(self, findings: Sequence[str]) -> Run:
+        """Return the run as if it told nothing but some of its findings.
+
+        Args:
+            findings: Names, in the order wanted.
+
+        Raises:
+            UnknownNameError: The run does not tell one of them.
+            RunError: Its findings exclude each other, so none can be left out.
+        """
+        for name in findings:
+            if name not in self.findings:
+                raise unknown_name("finding", name, self.findings)
+        if self.exclusive:
+            raise RunError(f"the findings of {self.folder} exclude each other; keep all of them.")
+        kept = {name: at for name, at in self.operating_points.items() if name in findings}
+        return replace(self, findings=tuple(findings), operating_points=kept)
+
     def models(self) -> list[Classifier]:
         """Build every member with its best weights, ready to predict.
 
@@ -71,12 +90,15 @@ class Run:
         return self._built(Segmenter, "judges findings; ask for its models() instead.")
 
     def _built(self, kind: type[_Network], otherwise: str) -> list[_Network]:
-        built = []
+        built, told = [], tuple(self.facts.get("findings", self.findings))
         for path in self.weights:
-            model = new_network(self.recipe, self.findings, exclusive=self.exclusive)
+            model = new_network(self.recipe, told, exclusive=self.exclusive)
             if not isinstance(model, kind):
                 raise RunError(f"the run in {self.folder} {otherwise}")
             load_weights(path, model)
+            if self.findings != told:
+                keep_outputs(model.head, [told.index(name) for name in self.findings])
+                model.findings = self.findings
             built.append(model.eval())
         return built
 
