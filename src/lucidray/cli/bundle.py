@@ -111,6 +111,10 @@ def export(
             help="A folder of images that are to be refused, beside generated ones; may be again."
         ),
     ] = None,
+    refer_by: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this finding's uncertainty refers an image; may be given again."),
+    ] = None,
     n_boot: Annotated[
         int, typer.Option("--bootstrap", min=0, help="Resamplings of patients for the intervals.")
     ] = 2000,
@@ -136,7 +140,7 @@ def export(
         from lucidray.cli.bundle_words import tell_written
     order = Order(
         run, name, data, data_name, split, precision.value, calibration.value, about, gate, n_boot,
-        tuple(findings or ()), tuple(outliers or ()),
+        tuple(findings or ()), tuple(outliers or ()), tuple(refer_by or ()),
     )  # fmt: skip
     with progress("Opening the run") as stage:
         path, notes = write(order, stage)

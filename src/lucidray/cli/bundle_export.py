@@ -19,7 +19,13 @@ from lucidray.config import load_toml
 from lucidray.datasets import ImageTable
 from lucidray.datasets.scanning import image_files
 from lucidray.errors import ConfigError, DataError
-from lucidray.export import About, export_run, lower_precision, performance_of
+from lucidray.export import (
+    About,
+    UncertaintySettings,
+    export_run,
+    lower_precision,
+    performance_of,
+)
 from lucidray.export.calibration import Method
 from lucidray.export.gate import FEWEST, add_gate, set_gate
 from lucidray.images.read import read_xray
@@ -62,6 +68,7 @@ class Order:
         n_boot: Bootstrap replicates of the intervals.
         findings: Which of the run's findings the bundle is to tell; empty: all.
         outliers: Folders of images that the gate is to refuse, beside generated ones.
+        refer_by: Findings whose uncertainty hands an image to a person; empty: all.
     """
 
     run: Path
@@ -76,6 +83,7 @@ class Order:
     n_boot: int
     findings: tuple[str, ...] = ()
     outliers: tuple[Path, ...] = ()
+    refer_by: tuple[str, ...] = ()
 
 
 class Films(Sequence[XRay]):
@@ -136,7 +144,14 @@ def export(order: Order, stage: Bars) -> tuple[Path, list[str]]:
     with tempfile.TemporaryDirectory(prefix=".lucidray-", dir=order.out.parent) as folder:
         made = Path(folder) / order.out.name
         stage("Writing the graph and comparing it with torch")(0, 1)
-        export_run(run, made, calibration=order.calibration, performance=measured, about=about)
+        export_run(
+            run,
+            made,
+            calibration=order.calibration,
+            uncertainty=UncertaintySettings(findings=order.refer_by),
+            performance=measured,
+            about=about,
+        )
         notes = _gated(made, run, table, order, stage)
         if order.precision != "fp32" and table is not None:
             made = _lowered(made, run, table, order, stage)
