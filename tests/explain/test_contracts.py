@@ -165,3 +165,24 @@ def test_every_method_leaves_each_module_in_its_own_mode(build, images, name: st
     with pytest.raises(Exception, match="targets are"):
         small(name)(model, images, [7])
     assert modes == [module.training for module in model.modules()]
+
+
+@pytest.mark.parametrize("kind", ["map", "tokens"])
+@pytest.mark.parametrize("name", list(explainers))
+def test_neither_the_callers_gradient_mode_nor_half_precision_is_in_the_way(
+    build, images, name: str, kind: str
+) -> None:
+    if kind in REFUSED.get(name, ()):
+        pytest.skip("refused: see the contract")
+    backbone, options = MODELS[kind]
+    model, run = shallow(build(backbone, **options)), small(name)
+    _, expected = run(model, images)
+    with torch.inference_mode():
+        logits, got = run(model, images.clone())
+    assert torch.equal(got, expected)
+    assert not logits.requires_grad
+    logits, halved = run(model.bfloat16(), images)
+    assert logits.shape == (2, 3)
+    assert halved.dtype == torch.float32
+    assert halved.shape == expected.shape
+    assert halved.isfinite().all()
