@@ -24,7 +24,7 @@ import sklearn
 from PIL import Image
 
 from lucidray.bundle import Bundle, load_bundle
-from lucidray.bundle.gate import LinearRule
+from lucidray.bundle.gate import LikenessRule
 from lucidray.datasets import load_dataset
 from lucidray.export.gate import choose_threshold, fit_rule, rate
 from lucidray.export.gate_images import features_of
@@ -128,7 +128,7 @@ def leave_out(
         _row(name, rule.likeness(asked) < threshold)
 
 
-def _fit(films: list[Float32], outliers: dict[str, list[Float32]]) -> LinearRule:
+def _fit(films: list[Float32], outliers: dict[str, list[Float32]]) -> LikenessRule:
     features = np.concatenate([films, *outliers.values()])
     kind = np.repeat(["films", *outliers], [len(films), *map(len, outliers.values())])
     return fit_rule(features, kind == "films", kind)

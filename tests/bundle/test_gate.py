@@ -18,14 +18,14 @@ from lucidray.bundle.gate import (
     REFUSING,
     Gate,
     Gatekeeper,
-    LinearRule,
+    LikenessRule,
     describe,
     gate_from,
     read_rule,
     refuse_quality,
     write_rule,
 )
-from lucidray.errors import BundleError, ConfigError
+from lucidray.errors import BundleError, ConfigError, ShapeError
 from lucidray.images.read import xray_from_array
 
 Picture = np.ndarray
@@ -52,10 +52,16 @@ def with_gate(source: Path, target: Path, gate: Gate, member: bytes | None) -> P
     return target
 
 
+def constant_rule(size: int, bias: float, weight: float = 0.0) -> LikenessRule:
+    """A rule that adds a weighted sum of all features, where it is positive, to the bias."""
+    one = np.ones(1, np.float32)
+    return LikenessRule(np.full((size, 1), weight, np.float32), 0 * one, one, bias)
+
+
 def rule_for(path: Path, bias: float) -> bytes:
     """A rule by which every image is as likely as the bias says."""
     size = len(load_bundle(path).read(film()).embedding)
-    return write_rule(LinearRule(np.zeros(size + FEATURES, np.float32), bias))
+    return write_rule(constant_rule(size + FEATURES, bias))
 
 
 def test_a_description_does_not_depend_on_brightness_contrast_or_size() -> None:
@@ -130,15 +136,36 @@ def test_a_framed_film_is_no_reason_to_refuse() -> None:
 
 
 def test_rules_survive_the_file_and_damaged_ones_are_named() -> None:
-    rule = LinearRule(np.arange(5, dtype=np.float32), -2.5)
+    layers = np.arange(10, dtype=np.float32).reshape(5, 2)
+    rule = LikenessRule(layers, layers[0], layers[1], -2.5)
     data = write_rule(rule)
     assert data == write_rule(rule)
     again = read_rule(data)
     assert again.bias == -2.5
-    assert np.array_equal(again.weights, rule.weights)
+    assert all(
+        np.array_equal(getattr(again, name), getattr(rule, name))
+        for name in ("hidden", "offsets", "weights")
+    )
     for damaged in (b"", b"no zip", data[:200], data[:-30] + data[-29:]):
         with pytest.raises(BundleError, match=r"gate\.npz"):
             read_rule(damaged)
+
+
+def test_a_rule_by_hand() -> None:
+    hidden = np.array([[1, -1], [0, 2]], np.float32)
+    rule = LikenessRule(hidden, np.array([0, -1], np.float32), np.array([3, 5], np.float32), 0.5)
+    # (2, 1): max(2, 0) * 3 + max(-2 + 2 - 1, 0) * 5 + 0.5;  (0, 2): 0 + max(4 - 1, 0) * 5 + 0.5
+    assert rule.likeness(np.array([[2, 1], [0, 2]], np.float32)).tolist() == [6.5, 15.5]
+    with pytest.raises(ShapeError, match="layers"):
+        LikenessRule(hidden, np.zeros(3, np.float32), np.zeros(2, np.float32), 0.0)
+
+
+def test_plain_bars_do_not_change_the_description() -> None:
+    plain = describe(film())
+    for tone in (0.0, 0.4, 1.0):
+        framed = np.pad(film(), ((0, 120), (40, 0)), constant_values=tone)
+        assert np.abs(describe(framed) - plain).mean() < 0.03
+    assert np.isfinite(describe(np.pad(film()[:40, :40], 200))).all()
 
 
 def test_a_gate_that_cannot_be_asked_is_refused() -> None:
@@ -151,7 +178,7 @@ def test_a_gate_that_cannot_be_asked_is_refused() -> None:
         gate_from({"method": "quality_and_likeness", "threshold": 0}, None)
     with pytest.raises(ConfigError, match="magic"):
         Gate("magic")  # type: ignore[arg-type]
-    keeper = Gatekeeper(Gate("quality_and_likeness"), LinearRule(np.zeros(9, np.float32), 0.0))
+    keeper = Gatekeeper(Gate("quality_and_likeness"), constant_rule(9, 0.0))
     with pytest.raises(BundleError, match="another network"):
         keeper.refuse(xray_from_array(film()), np.zeros(3, np.float32))
 
@@ -205,9 +232,7 @@ def test_every_way_of_reading_refuses_alike(bundle_file: Path, tmp_path: Path) -
 
 
 def test_features_that_are_not_finite_are_refused() -> None:
-    keeper = Gatekeeper(
-        Gate("quality_and_likeness"), LinearRule(np.ones(1 + FEATURES, np.float32), 1e6)
-    )
+    keeper = Gatekeeper(Gate("quality_and_likeness"), constant_rule(1 + FEATURES, 1e6, 1.0))
     assert keeper.refuse(xray_from_array(film()), np.zeros(1, np.float32)) is None
     assert keeper.refuse(xray_from_array(film()), np.array([np.nan], np.float32)) is not None
 

@@ -1,7 +1,8 @@
 """Whether a model may judge an image at all: quality checks, then a look at what it shows.
 
 The second look is a rule of two layers over the network's own pooled features and over a
-thumbnail's tones and edge directions. Fitted by `lucidray.export.gate`, carried in the bundle. NumPy alone.
+thumbnail's tones and edge directions. Fitted by `lucidray.export.gate`, carried in the bundle.
+NumPy alone.
 """
 
 from __future__ import annotations
@@ -156,8 +157,9 @@ def describe(pixels: Float32) -> Float32:
         pixels: float32 ``(H, W)`` in [0, 1], any size and shape; squashed to 64 x 64.
 
     Returns:
-        float32 ``(768,)``, of what plain bars along the edges leave: 16 x 16 tones in deviations from the mean, then shares of 8 directions
-        of rising brightness in each of 8 x 8 cells. Brightness and contrast do not matter.
+        float32 ``(768,)``, of what plain bars along the edges leave: 16 x 16 tones in deviations
+        from the mean, then shares of 8 directions of rising brightness in each of 8 x 8 cells.
+        Brightness and contrast do not matter.
 
     Source:
         Dalal & Triggs, Histograms of oriented gradients for human detection, CVPR 2005.

@@ -191,7 +191,7 @@ def fit_rule(
     hidden = inner.weight.detach().numpy().T / spread[:, None]
     offsets = inner.bias.detach().numpy() - mean @ hidden
     slopes = outer.weight.detach().numpy()[0]
-    return LikenessRule(np.ascontiguousarray(hidden), offsets, slopes, float(outer.bias))
+    return LikenessRule(np.ascontiguousarray(hidden), offsets, slopes, outer.bias.item())
 
 
 def choose_threshold(films: Float32, outliers: Float32) -> float:
@@ -231,7 +231,7 @@ def _train(inputs: Tensor, signs: Tensor, weights: Tensor) -> tuple[nn.Linear, n
     steps = _EPOCHS * -(-len(inputs) // _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, steps)
     for _ in range(_EPOCHS):
-        for batch in torch.randperm(len(inputs)).split(_BATCH):
+        for batch in torch.split(torch.randperm(len(inputs)), _BATCH):
             margins = signs[batch] * network(inputs[batch])[:, 0]
             loss = (weights[batch] * functional.softplus(-margins)).mean()
             optimizer.zero_grad()
