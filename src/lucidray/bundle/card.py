@@ -218,6 +218,7 @@ class Card:
         uncertainty: How unsure answers are recognized and referred to a person; None: not at all.
         gate: How images that the model may not judge are refused; None: not at all.
         explanation_trust: Measures of the heat maps by name; None: not measured.
+        explanation_verdicts: By finding: how far its heat maps can be trusted, and why, in a line.
         precision: Of the network's arithmetic.
         precision_loss: What that costs; None for fp32.
         experimental: Whether its performance is too low or too uncertain to rely on.
@@ -253,6 +254,7 @@ class Card:
     uncertainty: UncertaintyRule | None = None
     gate: Gate | None = None
     explanation_trust: Mapping[str, Estimate] | None = None
+    explanation_verdicts: Mapping[str, str] = field(default_factory=dict)
     precision: Precision = "fp32"
     precision_loss: PrecisionLoss | None = None
     experimental: bool = False
