@@ -18,6 +18,7 @@ from lucidray.explain.layer_cam import layer_cam
 from lucidray.explain.method import Explainable, Explainer, explainers
 from lucidray.explain.occlusion import occlusion
 from lucidray.explain.perturbing import Baseline, Progress
+from lucidray.explain.randomize import RandomizedModel, randomize
 from lucidray.explain.rise import rise
 from lucidray.explain.score_cam import score_cam
 from lucidray.explain.smooth_grad import smooth_grad
@@ -28,6 +29,7 @@ __all__ = [
     "Explainable",
     "Explainer",
     "Progress",
+    "RandomizedModel",
     "ablation_cam",
     "attention_relevance",
     "attention_rollout",
@@ -48,6 +50,7 @@ __all__ = [
     "layer_cam",
     "occlusion",
     "options_of",
+    "randomize",
     "raw_attention",
     "rise",
     "score_cam",
