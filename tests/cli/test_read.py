@@ -27,7 +27,7 @@ from lucidray.cli.reading import Failure, Work, read_films
 from lucidray.images.geometry import heatmap_to_source
 from lucidray.images.read import read_xray
 from lucidray.pipeline import diagnose
-from lucidray.records import Geometry
+from lucidray.records import Geometry, Refusal
 
 ASKED = {"path", "bundle", "refused", "findings", "uncertain"}
 
@@ -348,20 +348,27 @@ def test_which_bundle_reads_must_be_clear(
 def test_a_segmentation_bundle_writes_masks_in_source_pixels(films, tmp_path) -> None:
     mask = np.zeros((40, 40), bool)
     mask[10:30, 5:15] = True
-    origin = {"bundle": "lungs", "bundle_sha256": "abc", "engine": "none"}
+    refusals = iter([None, Refusal("polarity", "Inverted.")])
     bundle: Any = SimpleNamespace(
-        task="segmentation", segment=lambda _: mask, findings=("Lungs",), provenance=origin
+        task="segmentation",
+        segment=lambda _: mask,
+        refuse=lambda _: next(refusals),
+        findings=("Lungs",),
+        provenance={"bundle": "lungs", "bundle_sha256": "abc", "engine": "none"},
     )
     work = Work(bundle, Desk(tmp_path, pictures=True, thumbnails=64))
-    done = list(read_films(sorted(films.glob("*.png"))[4:], work))
-    assert [isinstance(each, Failure) for each in done] == [False, False, True]
-    line = done[0]
+    done = list(read_films([films / name for name in ("4.png", "5.png", "torn.png")], work))
+    assert isinstance(done[2], Failure)
+    line, refused = done[0], done[1]
     assert isinstance(line, dict)
+    assert isinstance(refused, dict)
     assert line.keys() >= ASKED
     assert line["lung_area_share"] == pytest.approx(200 / 1600)
     written = np.asarray(Image.open(tmp_path / "4.png"))
     np.testing.assert_array_equal(written, mask * np.uint8(255))
     assert (tmp_path / line["files"]["thumbnails"]["Lungs"]).is_file()
+    assert (refused["refused"], refused["lung_area_share"]) == ("polarity", None)
+    assert not (tmp_path / "5.png").exists()
 
 
 def test_any_number_of_films_is_drawn_one_by_one(films) -> None:

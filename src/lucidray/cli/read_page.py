@@ -90,7 +90,7 @@ def reading_page(
         left_out=max(total - MOST_ROWS, 0),
         experimental=origin.card.experimental,
         beside=total > MOST_INSIDE and not inside,
-        explained=_explained(counts["positive"] > 0, total > 1),
+        explained=_explained(counts["positive"] > 0, total > 1 and not counts["measured"]),
     )
 
 
@@ -112,10 +112,20 @@ def film_rows(results: Results, page: ReadingPage, *, linked: bool) -> Iterator[
         key=lambda entry: entry[:2],
     )
     for height, _, line in ranked:
-        yield film_row(line, height, results.folder, inside=not page.beside, linked=linked)
+        yield film_row(
+            line, height, results.folder, inside=not page.beside, linked=linked, trust=page.trust
+        )
 
 
-def film_row(line: Line, height: float, folder: Path, *, inside: bool, linked: bool) -> FilmRow:
+def film_row(
+    line: Line,
+    height: float,
+    folder: Path,
+    *,
+    inside: bool,
+    linked: bool,
+    trust: Mapping[str, str] | None = None,
+) -> FilmRow:
     """Return one film of the page.
 
     Args:
@@ -124,6 +134,7 @@ def film_row(line: Line, height: float, folder: Path, *, inside: bool, linked: b
         folder: Where its pictures lie.
         inside: Whether they are to stand in the page.
         linked: Whether large ones lie beside the page.
+        trust: By finding: how far its heat maps can be trusted, the grade before a colon.
     """
     path = Path(line["path"])
     return FilmRow(
@@ -134,7 +145,7 @@ def film_row(line: Line, height: float, folder: Path, *, inside: bool, linked: b
         detail=_sentence(why_refused(line)) if line["refused"] is not None else "",
         urgency=height,
         findings=tuple(_said(found) for found in line["findings"]),
-        shots=tuple(_shots(line, folder, inside=inside, linked=linked)),
+        shots=tuple(_shots(line, folder, trust or {}, inside=inside, linked=linked)),
         unsure=bool(line["uncertain"]),
     )
 
@@ -159,7 +170,9 @@ def _said(found: Mapping[str, Any]) -> Said:
     return Said(found["name"], found["probability"], found["threshold"], found["positive"], unsure)
 
 
-def _shots(line: Line, folder: Path, *, inside: bool, linked: bool) -> Iterator[Shot]:
+def _shots(
+    line: Line, folder: Path, trust: Mapping[str, str], *, inside: bool, linked: bool
+) -> Iterator[Shot]:
     files = line["files"]
     if "film" in files:
         yield _shot("Film", folder, files["film"], "", inside=inside)
@@ -167,10 +180,14 @@ def _shots(line: Line, folder: Path, *, inside: bool, linked: bool) -> Iterator[
     order = [each["name"] for each in present(line)]
     large = files.get("pictures", {}) if linked else {}
     for name in sorted(drawn, key=lambda each: order.index(each) if each in order else 99):
-        caption = (
-            name if name in ABSENCES or "lung_area_share" in line else f"{name}: where it looked"
-        )
+        plain = name in ABSENCES or "lung_area_share" in line
+        caption = name if plain else f"{name}: where it looked{_grade(trust, name)}"
         yield _shot(caption, folder, drawn[name], large.get(name, ""), inside=inside)
+
+
+def _grade(trust: Mapping[str, str], name: str) -> str:
+    """Return the grade of a finding's heat maps, as a caption says it; nothing if not measured."""
+    return f" (such maps: {trust[name].partition(':')[0]})" if name in trust else ""
 
 
 def _shot(caption: str, folder: Path, place: str, large: str, *, inside: bool) -> Shot:

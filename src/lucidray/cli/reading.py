@@ -136,12 +136,16 @@ def _judged(work: Work, film: Film) -> Line:
 def _segmented(work: Work, film: Film) -> Line:
     xray = read_xray(film.path)
     refusal = work.bundle.refuse(xray)
-    mask = work.bundle.segment(xray)
-    desk = work.desk if refusal is None else None
-    files = desk.write_mask(film.name, xray, mask, work.bundle.findings[0]) if desk else {}
+    if refusal is None:
+        mask = work.bundle.segment(xray)
+        share, what = float(mask.mean()), work.bundle.findings[0]
+        files = work.desk.write_mask(film.name, xray, mask, what) if work.desk else {}
+    else:
+        share = 0.0
+        files = work.desk.write_film(film.name, xray) if work.desk else {}
     return segmentation_line(
         film,
-        float(mask.mean()),
+        share,
         image_sha256=xray.sha256,
         provenance=work.bundle.provenance,
         refusal=refusal,
