@@ -20,7 +20,18 @@ START, DATA, LEARN, EXPLAIN, CARRY, REPRODUCE, LOOK_UP = (
     "Look things up",
 )
 
-_ORDER = ("demo", "data", "train", "evaluate", "explain", "trust", "bundle", "read", "paper", "list")
+_ORDER = (
+    "demo",
+    "data",
+    "train",
+    "evaluate",
+    "explain",
+    "trust",
+    "bundle",
+    "read",
+    "paper",
+    "list",
+)
 
 
 class Contents(TyperGroup):

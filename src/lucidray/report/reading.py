@@ -149,6 +149,7 @@ class ReadingPage:
         experimental: Whether the bundle's performance is too low or uncertain to rely on.
         beside: Whether pictures lie beside the page.
         explained: How to read the heat maps; empty: there are none.
+        trust: By finding: how far its heat maps can be trusted, and why.
     """
 
     title: str
@@ -162,6 +163,7 @@ class ReadingPage:
     experimental: bool = False
     beside: bool = False
     explained: str = ""
+    trust: Mapping[str, str] = field(default_factory=dict)
     notice: str = field(default=NOTICE)
 
     @property
