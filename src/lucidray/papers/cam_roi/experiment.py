@@ -1,0 +1,116 @@
+"""The experiment itself: both data sets, both phases, all seeds; measured and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+
+from lucidray.errors import ConfigError
+from lucidray.papers.cam_roi.material import Material, find_sets, prepare
+from lucidray.papers.cam_roi.measure import Measured, measure
+from lucidray.papers.cam_roi.page import build, printable
+from lucidray.papers.cam_roi.phases import Arm, Explained, Place, run_phases
+from lucidray.papers.cam_roi.fitting import Fitted
+from lucidray.papers.cam_roi.pictures import examples
+from lucidray.papers.cam_roi.protocol import Settings, settings
+from lucidray.papers.cam_roi.story import Chapter, Story, plain
+from lucidray.papers.catalog import Outcome, Plan, Progress
+from lucidray.records import Bool
+from lucidray.report import write_report
+from lucidray.report.provenance import versions
+from lucidray.training.weights import write_text
+
+
+def run_cam_roi(plan: Plan, progress: Progress | None = None) -> Outcome:
+    """Run the experiment and write its page and numbers.
+
+    Args:
+        plan: What is asked for.
+        progress: Told how far the whole thing is.
+
+    Raises:
+        ConfigError: A weights file is given; the six networks need six.
+        WeightsError: Scale full, and ImageNet's weights cannot be reached.
+        DataError: Neither data set is in the folder.
+    """
+    if plan.weights is not None:
+        raise ConfigError(
+            f"weights is {plan.weights.name}, but cam_roi has six backbones and one file fits one. "
+            "Leave it out: scale full takes ImageNet's weights through timm, from its cache or "
+            "the network; small and smoke start at random, and say so."
+        )
+    chosen = settings(plan.mode, plan.scale)
+    found = find_sets(plan.data)
+    parts = len(found) * (plan.seeds + 1)
+    chapters = []
+    for number, (name, root) in enumerate(found.items()):
+        tell = _part(progress, number * (plan.seeds + 1), parts)
+        material = prepare(name, root, chosen, lambda a, b, t=tell, n=name: t(a, b, f"{n}: images"))
+        chapters.append(_chapter(plan, chosen, material, progress, number, parts))
+    commands = (
+        f"lucidray paper run cam_roi --data {plan.data} --out {plan.out} --mode {plan.mode} "
+        f"--scale {plan.scale} --seeds {plan.seeds}",
+    )
+    story = Story(plan, chosen, tuple(chapters), commands, versions())
+    report = write_report(build(story), plan.out / "report.html")
+    numbers = {**plain(story), "tables": printable(story)}
+    results = plan.out / "results.json"
+    write_text(results, json.dumps(numbers, indent=2, allow_nan=False) + "\n")
+    return Outcome(report, results, numbers)
+
+
+def _part(
+    progress: Progress | None, part: int, parts: int
+) -> Callable[[int, int, str], None]:
+    """Lay the progress of the parts end to end, a thousand steps each."""
+
+    def tell(done: int, total: int, what: str) -> None:
+        if progress is not None:
+            progress(1000 * part + round(1000 * done / max(total, 1)), 1000 * parts, what)
+
+    return tell
+
+
+def _chapter(
+    plan: Plan,
+    chosen: Settings,
+    material: Material,
+    progress: Progress | None,
+    number: int,
+    parts: int,
+) -> Chapter:
+    folder = plan.out / "runs" / material.name
+    runs: list[dict[Arm, Fitted]] = []
+    explained: list[Explained] = []
+    for seed in range(plan.seeds):
+        tell = _part(progress, number * (plan.seeds + 1) + 1 + seed, parts)
+        place = Place(material, chosen, seed, folder, plan.resume)
+        told = f"{material.name}, seed {seed}: "
+        found, maps = run_phases(place, lambda a, b, what, t=tell, w=told: t(a, b, w + what))
+        runs.append(found)
+        explained.append(maps)
+    clean = material.clean()
+    return Chapter(
+        material,
+        tuple(runs),
+        tuple(explained),
+        _measure(material, chosen, runs, np.ones(len(clean), bool)),
+        _measure(material, chosen, runs, clean),
+        examples(material, chosen, explained[0].maps),
+    )
+
+
+def _measure(
+    material: Material, chosen: Settings, runs: list[dict[Arm, Fitted]], kept: Bool
+) -> Measured:
+    rows = material.rows("test")[kept]
+    logits = {arm: np.stack([run[arm].logits[rows] for run in runs]) for arm in runs[0]}
+    return measure(
+        material.labels[rows],
+        material.groups[rows],
+        logits,
+        material.classes,
+        n_boot=chosen.replicates,
+    )
