@@ -126,6 +126,22 @@ def _reference(image: np.ndarray, how: Removal) -> np.ndarray:
     return np.stack(blurred).reshape(image.shape)
 
 
+@pytest.mark.parametrize("fill", ["black", "mean", "blur", "road"])
+def test_display_intensities_stay_display_intensities(fill: str) -> None:
+    rng = np.random.default_rng(0)
+    image = np.round(rng.random((32, 32))).astype(np.float32)
+    seen: list[np.ndarray] = []
+
+    def predict(batch: np.ndarray) -> np.ndarray:
+        seen.append(batch.copy())
+        return np.zeros((len(batch), 1))
+
+    how = Removal(fill=fill, steps=4, noise=0.5)
+    removal_curves(predict, [image], [rng.random((1, 8, 8))], removal=how)
+    assert np.concatenate(seen).min() >= 0
+    assert np.concatenate(seen).max() <= 1
+
+
 def test_what_maps_share_is_computed_once() -> None:
     image, stack = _case(4, maps=3)
     model = Linear(*stack)

@@ -81,6 +81,16 @@ class TestSensitivity:
         assert np.isnan(tables[2].measurements["local_lipschitz"].value)
         assert tables[2].status == ("not_finite",) * 6
 
+    def test_noise_is_cut_off_at_the_limits_and_measured_as_it_was_added(self) -> None:
+        images = np.zeros((2, 8, 8), np.float32)
+        images[1] = 1
+        runs = perturbed_maps(_itself, images, radius=0.3, limits=(0, 1), samples=4)
+        assert runs.perturbed.min() == 0
+        assert runs.perturbed.max() == 1
+        moved = (runs.perturbed - runs.maps)[:, :, 0].reshape(4, 2, -1)
+        assert runs.distances == pytest.approx(np.linalg.norm(moved, axis=2))
+        assert (runs.distances > 0).all()
+
     def test_channels_and_refusals(self) -> None:
         colored = np.repeat(_images()[:, None], 3, axis=1)
         runs = perturbed_maps(lambda b: b.mean(axis=1, keepdims=True), colored, samples=1)

@@ -41,7 +41,8 @@ class Removal:
         black: What a black pixel is in the units of the images: 0 for display intensities,
             ``(0 - mean) / std`` for normalized ones; one number, or one a channel.
         blur: Standard deviation of the blur as a share of the shorter side.
-        noise: Standard deviation of the noise added to imputed pixels, as a share of the image's.
+        noise: Standard deviation of the noise added to imputed pixels, as a share of the image's;
+            it leaves the image's range of values nowhere.
         seed: Same seed, same ties, noise and random orders.
     """
 
@@ -104,7 +105,8 @@ def _reference(image: Float32, removal: Removal) -> Float32:
     if removal.fill == "blur":
         width = removal.blur * min(image.shape[-2:])
         sigma = (0,) * (image.ndim - 2) + (width, width)
-        return np.asarray(ndimage.gaussian_filter(image, sigma, mode="nearest"), np.float32)
+        blurred = ndimage.gaussian_filter(image, sigma, mode="nearest")
+        return np.asarray(np.clip(blurred, image.min(), image.max()), np.float32)
     black = np.asarray(removal.black, np.float32)
     if black.ndim and (image.ndim != 3 or black.shape != image.shape[:1]):
         raise ShapeError(
@@ -118,9 +120,11 @@ def _imputing(image: Float32, removal: Removal, index: int) -> Fill:
     rng = np.random.default_rng([removal.seed, index, 1])
     scale = removal.noise * float(image.std(dtype=np.float64))
     noise = np.float32(scale) * rng.standard_normal(image.shape, np.float32)
+    low, high = image.min(), image.max()
 
     def fill(removed: Bool, row: Float32) -> None:
         row[...] = impute(image, removed, tolerance=_TOLERANCE)
         np.add(row, noise, out=row, where=removed)
+        np.clip(row, low, high, out=row)
 
     return fill

@@ -133,6 +133,7 @@ def perturbed_maps(
     images: npt.ArrayLike,
     *,
     radius: float = 0.02,
+    limits: tuple[float, float] | None = None,
     samples: int = 10,
     batch_size: int = 32,
     seed: int = 0,
@@ -144,6 +145,8 @@ def perturbed_maps(
         explain: Images to raw maps ``(B, T, h, w)``.
         images: float32 ``(N, H, W)`` or ``(N, C, H, W)``, as `explain` takes them.
         radius: Largest change of a pixel, in the images' own unit.
+        limits: Smallest and largest value that a pixel may take, ``(0, 1)`` for display
+            intensities; noise is cut off there. None: no limit.
         samples: Number of noisy copies of each image.
         batch_size: How many images a call gets.
         seed: Same seed, same noise.
@@ -168,13 +171,22 @@ def perturbed_maps(
         for place, row in enumerate(rows):
             if row >= count:
                 noise = np.random.default_rng([seed, row]).uniform(-radius, radius, batch.shape[1:])
-                batch[place] += noise.astype(np.float32)
-                distances[row // count, row % count] = np.sqrt((noise**2).sum())
+                length = _add(noise, batch[place], limits)
+                distances[row // count, row % count] = length
         parts.append(_explained(explain, batch))
         if progress is not None:
             progress(rows.stop, (samples + 1) * count)
     maps = np.concatenate(parts).reshape(samples + 1, count, *parts[0].shape[1:])
     return PerturbedMaps(maps[0], maps[1:], distances[1:])
+
+
+def _add(noise: Float64, image: Float32, limits: tuple[float, float] | None) -> float:
+    """Add noise in place; return the Euclidean length of what was added."""
+    before = image.astype(np.float64)
+    image += noise.astype(np.float32)
+    if limits is not None:
+        np.clip(image, *limits, out=image)
+    return float(np.sqrt(((image - before) ** 2).sum()))
 
 
 def measure_sensitivity(

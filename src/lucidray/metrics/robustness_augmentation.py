@@ -80,9 +80,10 @@ def move_image(image: Float32, geometry: Geometry, *, outside: float = 0.0) -> F
         outside: What comes in from beyond the border.
     """
     way = invert(geometry)
-    if image.ndim == 2:
-        return heatmap_to_source(image, way, outside=outside)
-    return np.stack([heatmap_to_source(plane, way, outside=outside) for plane in image])
+    planes = image.reshape(-1, *image.shape[-2:])
+    moved = np.stack([heatmap_to_source(plane, way, outside=outside) for plane in planes])
+    low, high = min(float(image.min()), outside), max(float(image.max()), outside)
+    return np.clip(moved, low, high).reshape(*image.shape[:-2], *moved.shape[1:])
 
 
 def augmented_maps(
