@@ -5,6 +5,7 @@
 0.96
 """
 
+from lucidray.papers.cam_depth import CAM_DEPTH as CAM_DEPTH
 from lucidray.papers.catalog import MODES as MODES
 from lucidray.papers.catalog import SCALES as SCALES
 from lucidray.papers.catalog import Arm as Arm
