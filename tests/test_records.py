@@ -53,3 +53,24 @@ def test_attributions_are_images() -> None:
 def test_a_measurement_reads_well() -> None:
     assert str(Measurement("auc", 0.91234)) == "0.912"
     assert str(Measurement("auc", 0.91234, low=0.9, high=0.95)) == "0.912 [0.900, 0.950]"
+
+
+def test_a_kind_is_not_called_without_what_it_is_a_kind_of() -> None:
+    def told(pneumonia: float) -> Prediction:
+        values = np.array([pneumonia, 0.9], np.float32)
+        points = {"Pneumonia": 0.5, "Viral Pneumonia": 0.3}
+        kinds = {"Viral Pneumonia": "Pneumonia"}
+        names = ("Pneumonia", "Viral Pneumonia")
+        return Prediction(names, values, values, operating_points=points, kinds=kinds)
+
+    assert told(0.6).positive("Viral Pneumonia") is True
+    assert told(0.4).positive("Viral Pneumonia") is False
+    assert told(0.4).positive("Pneumonia") is False
+    free = Prediction(
+        ("Pneumonia", "Viral Pneumonia"),
+        np.array([0.1, 0.9], np.float32),
+        np.array([0.1, 0.9], np.float32),
+        operating_points={"Viral Pneumonia": 0.3},
+        kinds={"Viral Pneumonia": "Pneumonia"},
+    )
+    assert free.positive("Viral Pneumonia") is True

@@ -7,7 +7,7 @@ disease; ``No Finding`` only says that none of a data set's own labels applies.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -24,12 +24,14 @@ class Finding:
         snomed: SNOMED CT concept id, None where no exact one is known to us.
         radlex: RadLex id, None where no exact one is known to us.
         region: The part of the body.
+        kind_of: The finding that this is a kind of, so that it cannot be present without it.
     """
 
     name: str
     snomed: str | None = None
     radlex: str | None = None
     region: Literal["chest", "brain"] = "chest"
+    kind_of: str | None = None
 
 
 _ALL = (
@@ -38,7 +40,7 @@ _ALL = (
     Finding("Aortic Elongation"),
     Finding("Aortic Enlargement"),
     Finding("Atelectasis", "46621007", "RID28493"),
-    Finding("Bacterial Pneumonia", "53084003"),
+    Finding("Bacterial Pneumonia", "53084003", kind_of="Pneumonia"),
     Finding("Bronchiectasis", "12295008"),
     Finding("COPD", "13645005"),
     Finding("COVID-19", "840539006"),
@@ -81,7 +83,7 @@ _ALL = (
     Finding("Scoliosis", "298382003"),
     Finding("Support Devices"),
     Finding("Tuberculosis", "154283005"),
-    Finding("Viral Pneumonia", "75570004"),
+    Finding("Viral Pneumonia", "75570004", kind_of="Pneumonia"),
     Finding("Glioma", "393564001", region="brain"),
     Finding("Meningioma", "302820008", region="brain"),
     Finding("No Tumor", region="brain"),
@@ -253,3 +255,14 @@ def _plain(name: str) -> str:
 _BY_SPELLING: dict[str, str] = {_plain(name): name for name in FINDINGS} | {
     _plain(spelled): name for table in SPELLINGS.values() for spelled, name in table.items()
 }
+
+
+def kinds_among(findings: Iterable[str]) -> dict[str, str]:
+    """Return which findings are kinds of others among them.
+
+    >>> kinds_among(["Pneumonia", "Viral Pneumonia", "Mass"])
+    {'Viral Pneumonia': 'Pneumonia'}
+    """
+    names = tuple(findings)
+    known = {name: FINDINGS[name].kind_of for name in names if name in FINDINGS}
+    return {name: above for name, above in known.items() if above is not None and above in names}

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from lucidray.errors import ModelError, unknown_name
-from lucidray.findings import ABSENCES
+from lucidray.findings import ABSENCES, kinds_among
 from lucidray.images.attribution import attribute
 from lucidray.images.boxes import boxes_of_map
 from lucidray.images.preprocessing import Preprocessing, preprocess
@@ -217,6 +217,7 @@ def _prediction(logits: Float32, reader: Reader) -> Prediction:
         logits,
         probabilities.astype(np.float32),
         operating_points=dict(reader.operating_points),
+        kinds={} if reader.exclusive else kinds_among(reader.findings),
     )
 
 

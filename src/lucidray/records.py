@@ -158,6 +158,7 @@ class Prediction:
         calibrated: Whether `probabilities` have been calibrated on validation data.
         operating_points: Probability at and above which a finding counts as present, each chosen
             on validation data; a finding without one has none.
+        kinds: Findings that are kinds of others among them, which they are not called without.
         uncertainty: How unsure it is; None: not known.
         refusal: Why the model may not judge this image; None: it may. Of a refused image no
             probability may be shown as a result.
@@ -168,6 +169,7 @@ class Prediction:
     probabilities: Float32
     calibrated: bool = False
     operating_points: Mapping[str, float] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     uncertainty: Uncertainty | None = None
     refusal: Refusal | None = None
 
@@ -182,13 +184,15 @@ class Prediction:
         self.probabilities.setflags(write=False)
 
     def positive(self, finding: str) -> bool | None:
-        """Say whether a finding reaches its operating point.
+        """Say whether a finding reaches its operating point, and so does what it is a kind of.
 
         Returns:
             None where it has none, and where the image is refused.
         """
         if finding not in self.operating_points or self.refusal is not None:
             return None
+        if finding in self.kinds and self.positive(self.kinds[finding]) is False:
+            return False
         threshold = np.float32(self.operating_points[finding])
         return bool(self.probabilities[self.findings.index(finding)] >= threshold)
 

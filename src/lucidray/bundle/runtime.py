@@ -22,6 +22,7 @@ from lucidray.bundle.engines import Engine, Outputs, make_engine
 from lucidray.bundle.installed import find_bundle
 from lucidray.bundle.uncertainty import apply, rule_from
 from lucidray.errors import BundleError, ImageError, ShapeError
+from lucidray.findings import kinds_among
 from lucidray.records import Bool, Float32, Geometry, Prediction, Refusal, Uncertainty, XRay
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Bundle:
         self.findings = tuple(each["name"] for each in self._facts["findings"])
         self.exclusive = bool(self._facts["exclusive"])
         self.task = str(self._facts.get("task", "classification"))
+        self._kinds = {} if self.exclusive else kinds_among(self.findings)
         points = self._facts["operating_points"]
         self.operating_points: Mapping[str, float] = MappingProxyType(
             {name: point["threshold"] for name, point in points.items()}
@@ -284,6 +286,7 @@ class Bundle:
             found.probabilities[index],
             calibrated=method in {"platt", "temperature"},
             operating_points=self.operating_points,
+            kinds=self._kinds,
             uncertainty=self._uncertainty(found.probabilities[index]),
             refusal=None if self._gate is None else self._gate.refuse(xray, found.embedding[index]),
         )

@@ -46,6 +46,10 @@ _HOW_TO_SORT = (
 )
 
 
+#: Findings whose figures all stand at the top.
+_FEW = 3
+
+
 @dataclass(frozen=True)
 class Origin:
     """What a page says of where its results come from.
@@ -220,13 +224,22 @@ def _probabilities(card: Card) -> str:
 
 
 def _worth(measured: Performance) -> str:
-    """Return the one figure that stands for all."""
-    for group in ("overall", "macro", *measured.measurements):
-        for name in ("auc", "dice"):
-            found = measured.measurements.get(group, {}).get(name)
-            if found is not None and found.value is not None:
-                span = "" if found.low is None else f" [{found.low:.3f}, {found.high:.3f}]"
-                return f"{'AUC' if name == 'auc' else 'Dice'} {found.value:.3f}{span}"
+    """Return a figure for each of a few findings, or the one that stands for all."""
+    averages = {"overall", "macro", "weighted", "micro"}
+    single = [group for group in measured.measurements if group not in averages]
+    if 1 < len(single) <= _FEW and "overall" not in measured.measurements:
+        told = [(group, _figure(measured, group)) for group in single]
+        return "; ".join(f"{group} {figure}" for group, figure in told if figure)
+    groups = ("overall", "macro", *single)
+    return next((figure for group in groups if (figure := _figure(measured, group))), "")
+
+
+def _figure(measured: Performance, group: str) -> str:
+    for name, word in (("auc", "AUC"), ("dice", "Dice")):
+        found = measured.measurements.get(group, {}).get(name)
+        if found is not None and found.value is not None:
+            span = "" if found.low is None else f" [{found.low:.3f}, {found.high:.3f}]"
+            return f"{word} {found.value:.3f}{span}"
     return ""
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lucidray.datasets.table import ImageTable
 from lucidray.errors import DataError, ShapeError
+from lucidray.findings import kinds_among
 from lucidray.records import Float32, Prediction
 from lucidray.training.inputs import Examples, Normalized, Pixels, to_unit
 from lucidray.training.order import Indices
@@ -53,6 +54,7 @@ class Predictions:
             self.logits[index].copy(),
             self.probabilities[index].copy(),
             operating_points=run.operating_points,
+            kinds={} if run.exclusive else kinds_among(self.findings),
         )
 
 
