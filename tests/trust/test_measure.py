@@ -47,7 +47,7 @@ def test_a_map_without_evidence_misses_and_is_counted(place, found):
 def test_films_show_the_finding_and_are_all_accounted_for(report, found, table):
     shown = int((table.labels([FINDING]) == 1).sum())
     assert found.images == found.patients == min(EFFORT.images, shown)
-    assert found.truth == "boxes"
+    assert found.truth == "masks"
     assert found.lungs == "the data set's own outlines"
     assert report.simulated
 
@@ -96,7 +96,7 @@ def test_best_and_worst_films_have_pictures(report, found):
     for case in cases:
         picture = report.pictures[f"{FINDING}/{case.picture}"]
         assert picture.dtype == np.uint8
-        assert (picture == (0, 229, 255)).all(axis=-1).any(), "the true box is drawn"
+        assert (picture == (0, 229, 255)).all(axis=-1).any(), "the truth is drawn"
 
 
 def test_the_report_survives_json(report):

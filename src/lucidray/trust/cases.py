@@ -102,9 +102,9 @@ def _marked(picture: Picture, frame: Frame) -> Picture:
     scale = _SIDE / max(frame.shape)
     size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
     large = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
-    if frame.boxes is not None:
+    if frame.truth == "boxes" and frame.boxes is not None:
         return draw_boxes(large, frame.boxes * scale)
-    if frame.mask is None or not frame.mask.any():
+    if frame.mask is None:
         return large
     mask = np.asarray(Image.fromarray(frame.mask).resize(size, Image.Resampling.NEAREST))
     outlined = large.copy()

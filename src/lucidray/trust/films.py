@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -58,10 +58,12 @@ class Frame:
         film: The film.
         way: From the small grid to the square that the network sees.
         picture: uint8 ``(h, w)``, the film.
-        mask: bool ``(h, w)``: where the finding is; None: nobody says.
+        mask: bool ``(h, w)``: where the finding is, its boxes where there is no outline; None:
+            nobody says.
         boxes: float64 ``(G, 4)`` on the small grid; None: there are none.
         lungs: bool ``(h, w)``; None: not known.
         tag: bool ``(h, w)``: a planted tag; None: there is none.
+        truth: What the finding was marked with; empty: nobody has marked it.
     """
 
     film: Film
@@ -71,6 +73,7 @@ class Frame:
     boxes: Float64 | None = None
     lungs: Bool | None = None
     tag: Bool | None = None
+    truth: Literal["masks", "boxes", ""] = ""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -185,8 +188,9 @@ def read_frame(
     small = scaling(source, shape)
     mask = _on_grid(mask_of(film.row, finding), shape)
     boxes = None if film.boxes is None else map_boxes(film.boxes, small)
+    truth: Literal["masks", "boxes", ""] = "" if mask is None else "masks"
     if mask is None and boxes is not None:
-        mask = mask_from_boxes(boxes, shape)
+        mask, truth = mask_from_boxes(boxes, shape), "boxes"
     return square, Frame(
         film,
         compose(invert(small), geometry),
@@ -195,11 +199,13 @@ def read_frame(
         boxes,
         _lungs(film, xray, shape, outline),
         _on_grid(_tag(film), shape),
+        truth,
     )
 
 
 def _lungs(film: Film, xray: XRay, shape: tuple[int, int], outline: Outline | None) -> Bool | None:
-    known = mask_of(film.row)
+    # Run lengths without a finding are SIIM-ACR's, of a pneumothorax; only files are of lungs.
+    known = mask_of({"mask": film.row.get("mask")})
     if known is None and outline is not None:
         known = outline(xray)
     return _on_grid(known, shape)

@@ -352,7 +352,7 @@ def _findings(
 
 def _methods(subject: Subject, methods: Sequence[str] | None) -> tuple[str, ...]:
     if methods is None:
-        return tuple(name for name in METHODS if name in subject.methods)
+        return tuple(name for name in METHODS if name in subject.methods) or subject.methods
     if not methods:
         raise ConfigError("no method is named; name at least one, or leave methods out.")
     for name in methods:
@@ -372,11 +372,8 @@ def _simulated(table: ImageTable) -> bool:
 
 
 def _truth(frames: Sequence[Frame]) -> str:
-    if any(frame.boxes is None and frame.mask is not None for frame in frames):
-        return "masks"
-    if any(frame.boxes is not None for frame in frames):
-        return "boxes"
-    return ""
+    kinds = {frame.truth for frame in frames} - {""}
+    return "masks" if "masks" in kinds else "boxes" if kinds else ""
 
 
 def _lung_source(frames: Sequence[Frame], named: str) -> str:
