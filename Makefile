@@ -8,7 +8,8 @@ JOBS ?= 2
 .PHONY: help demo test check format docs clean
 
 help:
-	@echo "make demo    generate radiographs, train a small model, explain it, open the report"
+	@echo "make demo    read films with the shipped models: calls, heat maps, pages; no torch"
+	@echo "             make demo FILM=path/to/film.dcm reads your own"
 	@echo "make test    install what the checks need and run all of them (what CI runs)"
 	@echo "make check   run the checks alone: format, lint, types, imports, docs, tests"
 	@echo "make format  let ruff rewrite the code"
@@ -19,18 +20,18 @@ $(BIN)/python:
 	@echo "Creating a virtual environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.train: pyproject.toml | $(BIN)/python
-	@echo "Installing LucidRay with its training packages (about two minutes, 6 GB) ..."
-	@$(PIP) -e '.[train]'
+$(VENV)/.base: pyproject.toml | $(BIN)/python
+	@echo "Installing LucidRay (half a minute, under 400 MB) ..."
+	@$(PIP) -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "Installing LucidRay with everything that the checks need (about two minutes, 7 GB) ..."
 	@$(PIP) -e '.[dev]'
-	@touch $@ $(VENV)/.train
+	@touch $@ $(VENV)/.base
 
-demo: $(VENV)/.train
-	@$(BIN)/lucidray demo --out demo
+demo: $(VENV)/.base
+	@$(BIN)/lucidray demo $(FILM) --out demo
 
 test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory check

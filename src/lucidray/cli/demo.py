@@ -1,115 +1,87 @@
-"""``lucidray demo``: the whole line on generated films, in a few minutes."""
+"""``lucidray demo``: the shipped models read films at once, without torch."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lucidray.cli.app import START, app
-from lucidray.cli.console import needs, print_json, say, shown
-from lucidray.cli.evaluation import show_evaluation
+from lucidray.cli.console import say, shown
+from lucidray.cli.film_stream import FilmStream
 from lucidray.cli.places import folder_to_write
-from lucidray.cli.progress import progress
 
-if TYPE_CHECKING:
-    from lucidray.training import Evaluation, Run
+#: What a reading with a folder leaves for a browser.
+PAGE = "index.html"
 
-#: What the demo's model learns, and how often the films show it.
-FINDINGS = {"Cardiomegaly": 0.35, "Effusion": 0.35, "Mass": 0.35, "Pneumothorax": 0.3}
+#: Generated films that come with LucidRay.
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+#: The models that read them, and what each is asked.
+MODELS = {
+    "pediatric-pneumonia": "Is there pneumonia, on the film of a child?",
+    "adult-opacity": "Is there a lung opacity, on the film of an adult?",
+    "lung-fields": "Where are the lungs?",
+}
 
 
 @app.command(rich_help_panel=START)
 def demo(
+    films: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILM]...", help="Your own films; generated ones if left out."),
+    ] = None,
     folder: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
-    n: Annotated[int, typer.Option("--n", min=60, help="Films to generate.")] = 700,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 9,
+    train: Annotated[
+        bool, typer.Option("--train", help="Instead: train a model on generated films, measure it.")
+    ] = False,
+    n: Annotated[int, typer.Option("--n", min=60, help="Films that --train generates.")] = 700,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs that --train takes.")] = 9,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, and nothing else.")
+        bool, typer.Option("--json", help="Print one JSON object a film and model; else nothing.")
     ] = False,
 ) -> None:
-    """Generate films, train a small model on them, measure it, explain it, write the report."""
-    started = time.monotonic()
-    with needs("train", "the demo"):
-        from lucidray.training import cache_folder as cache_folder
+    """Read generated films, or your own, with the shipped models; no torch, half a minute.
+
+    Each model writes a page with its calls, heat maps and limits. With --train the whole line
+    instead, in a few minutes: generate films, train, measure, explain.
+    """
     folder_to_write(folder)
-    tell = (lambda _: None) if as_json else say
-    tell(f"[bold]1. Generate[/] {n:,} chest films with known truth.")
-    films = _films(folder / f"films_{n}", n)
-    tell(f"[bold]2. Train[/] a small ResNet to find {', '.join(FINDINGS)}.")
-    run = _trained(films, folder / f"run_{n}_{epochs}", epochs)
-    tell("[bold]3. Measure[/] it on films of other patients.")
-    found = _measured(run, films)
-    if not as_json:
-        show_evaluation(found)
-    tell("[bold]4. Explain[/] right and wrong decisions.")
-    page = _page(found, run, folder / "report.html")
+    if train:
+        from lucidray.cli.training_demo import train_demo
+
+        train_demo(folder, n, epochs, as_json=as_json)
+        return
+    started = time.monotonic()
+    for name in MODELS:
+        _read(name, films or [str(EXAMPLES)], folder / name, as_json=as_json)
     if as_json:
-        told = {"films": str(films), "run": str(run.folder), "report": str(page)}
-        print_json(told | {"evaluation": found.to_json()})
-    tell(f"Done in {time.monotonic() - started:.0f} s. Open {shown(page)} in a browser.")
-    tell("Next: docs/getting-started.md, or lucidray data check on images of your own.")
+        return
+    say(f"Done in {time.monotonic() - started:.0f} s. Open in a browser:")
+    for name in MODELS:
+        say(f"  {shown(folder / name / PAGE)}")
+    say("Next: lucidray read YOUR_FILM --bundle NAME, or docs/getting-started.md.")
 
 
-def _films(folder: Path, n: int) -> Path:
-    from lucidray.datasets.phantom import PhantomConfig, write_phantoms
+def _read(name: str, films: list[str], folder: Path, *, as_json: bool) -> None:
+    from lucidray.cli.read_session import Wish, open_session
 
-    config = PhantomConfig(
-        size=256,
-        abundance=0.0,
-        prevalences=FINDINGS,
-        mildest=0.5,
-        images_per_patient=1,
-        child_share=0.0,
-        test_share=0.25,
+    if not as_json:
+        say(f"[bold]{name}[/]: {MODELS[name]}")
+    wish = Wish(
+        bundle=name,
+        folder=folder,
+        as_json=as_json,
+        as_csv=False,
+        as_html=False,
+        engine="onnxruntime",
+        threads=None,
+        workers=None,
+        findings=(),
+        maps=True,
+        anew=False,
     )
-    with progress("Projecting films") as stage:
-        return write_phantoms(folder, n, config, workers=2, progress=stage("Projecting films"))
-
-
-def _trained(films: Path, folder: Path, epochs: int) -> Run:
-    from lucidray.config import from_mapping
-    from lucidray.training import Recipe, train
-
-    recipe = from_mapping(
-        Recipe,
-        {
-            "data": {"findings": list(FINDINGS), "validation": 0.2},
-            "image": {"size": 128, "channels": 1, "normalization": "zscore"},
-            "model": {"backbone": "resnet18", "in_channels": 1},
-            "augment": {"rotate": 5, "zoom": 0.1, "shift": 0.05, "contrast": 0.2},
-            "phases": [{"epochs": epochs, "learning_rate": 1e-3, "scheduler": "onecycle"}],
-            "ema": 0.98,
-            "clip_gradient": 1.0,
-        },
-        where="the demo's recipe",
-    )
-    with progress("Reading films") as stage:
-        reading, training = stage("Reading films"), stage("Training")
-        return train(recipe, films, folder, resume=True, reading=reading, progress=training)
-
-
-def _measured(run: Run, films: Path) -> Evaluation:
-    from lucidray.datasets import load_dataset
-    from lucidray.training import evaluate
-
-    with progress("Reading films") as stage:
-        test = load_dataset(films).split("test")
-        reading, predicting = stage("Reading films"), stage("Predicting")
-        return evaluate(run, test, reading=reading, progress=predicting)
-
-
-def _page(found: Evaluation, run: Run, path: Path) -> Path:
-    from lucidray.cli.page import write_page
-
-    with progress("Explaining") as stage:
-        return write_page(
-            found,
-            run,
-            path,
-            title="The whole line on generated films",
-            lede="A small network, trained in minutes on films of which everything is known.",
-            progress=stage("Explaining"),
-        )
+    with open_session(wish, FilmStream(films)) as session:
+        session.run()
