@@ -65,24 +65,25 @@ class Watch:
 
 
 def monitors() -> list[str]:
-    """Return the names of all that a phase can monitor: of findings, then of masks."""
+    """Return the names of all that a phase can monitor of a model that judges findings."""
     usable = names_of("counts", "scores", "probabilities")
-    return [*_LOSSES, *(f"val_{name}" for name in usable), *mask_monitors()]
+    return [*_LOSSES, *(f"val_{name}" for name in usable)]
 
 
 def mask_monitors() -> list[str]:
-    """Return the names of all that a phase can monitor of masks alone."""
-    return [f"val_{name}" for name in names_of("mask_counts")]
+    """Return the names of all that a phase can monitor of a model that makes masks."""
+    return [*_LOSSES, *(f"val_{name}" for name in names_of("mask_counts"))]
 
 
 def check_monitor(name: str) -> None:
     """Refuse what cannot be monitored.
 
     Raises:
-        UnknownNameError: `name` is none of `monitors`.
+        UnknownNameError: `name` is none of `monitors` and none of `mask_monitors`.
     """
-    if name not in monitors():
-        raise unknown_name("monitor", name, monitors())
+    known = {*monitors(), *mask_monitors()}
+    if name not in known:
+        raise unknown_name("monitor", name, known)
 
 
 def rises(name: str) -> bool:

@@ -238,14 +238,12 @@ def check_task(recipe: Recipe) -> None:
         raise ConfigError(
             "balanced, mixup and loss are for findings; leave them out, or leave out model.decoder."
         )
-    fitting = {"val_loss", "train_loss"} | {
-        name for name in monitors() if (name in mask_monitors()) == masks
-    }
+    fitting = mask_monitors() if masks else monitors()
     for phase in recipe.phases:
         if phase.monitor not in fitting:
             raise ConfigError(
                 f"monitor is '{phase.monitor}', which a model {'with' if masks else 'without'} a "
-                f"decoder does not give; choose one of: {', '.join(sorted(fitting))}."
+                f"decoder does not give; choose one of: {', '.join(fitting)}."
             )
 
 
