@@ -185,7 +185,9 @@ def test_chance_on_the_published_boxes(real_data: Path) -> None:
     if not table.exists():
         pytest.skip("no table of ChestX-ray14 boxes in the folder of real data")
     boxes: dict[str, list[np.ndarray]] = {"Cardiomegaly": [], "Nodule": []}
-    for row in list(csv.reader(gzip.open(table, "rt", encoding="utf-8")))[1:]:
+    with gzip.open(table, "rt", encoding="utf-8") as file:
+        rows = list(csv.reader(file))[1:]
+    for row in rows:
         x, y, width, height = (float(cell) / 4 for cell in row[2:6])
         if row[1] in boxes:
             boxes[row[1]].append(np.array([[x, y, x + width, y + height]]))
