@@ -32,8 +32,7 @@ def test_the_truth_scores_one_uniform_chance_and_the_inverse_below(place, measur
     chance = place["oracle"].chance_of(measure, "uniform").value
     assert uniform.value == pytest.approx(chance, abs=1e-9)
     assert uniform.low - 1e-9 <= chance <= uniform.high + 1e-9
-    assert inverted.value <= chance
-    assert inverted.value < chance or chance == 0, "nothing is below a chance of 0"
+    assert inverted.value < chance or inverted.value == chance == 0
     assert place["oracle"].gain_over(measure, "uniform").low > 0
 
 
@@ -64,16 +63,8 @@ def test_heat_outside_the_lungs_and_on_the_tag(found):
 
 def test_randomization_is_passed_by_what_knows_and_failed_by_what_does_not(found):
     outcomes = {method.method: method.aspect("sanity").outcome for method in found.methods}
-    assert (
-        outcomes
-        == {
-            "oracle": "passes",
-            "uniform": "undefined",  # constant maps have no structure to compare
-            "inverted": "fails",
-            "nothing": "undefined",
-        }
-        or outcomes["oracle"] == "passes" != outcomes["inverted"]
-    )
+    expected = {"oracle": "passes", "uniform": "fails", "inverted": "fails", "nothing": "undefined"}
+    assert outcomes == expected
 
 
 def test_verdicts_follow_the_figures(found):
@@ -87,7 +78,7 @@ def test_verdicts_follow_the_figures(found):
 
 def test_methods_are_compared_with_each_other(found):
     alike = found.agreement["oracle ~ inverted"].get("rank_correlation")
-    assert alike.value == pytest.approx(-1)
+    assert alike.high < 0
 
 
 def test_best_and_worst_films_have_pictures(report, found):

@@ -96,7 +96,7 @@ def test_all_is_well():
         ("moves", moves(0.0, 0.1), "limited", "changes with small moves"),
         ("moves", moves(-0.1, 0.0), "limited", "changes with small moves"),
         ("moves", moves(1e-9, 0.1), "supported", "passes randomization"),
-        ("lungs", lungs(0.7, (-0.1, 0.0)), "limited", "70 % of its heat lies outside the lungs, no"),
+        ("lungs", lungs(0.7, (-0.1, 0.0)), "limited", "outside the lungs, no less"),
         ("lungs", lungs(0.7, (-0.1, -1e-9)), "supported", "70 % of its heat lies outside"),
         ("tag", tag(0.5, 0.1), "not supported", "falls on a planted tag (share .500"),
         ("tag", tag(0.01, -0.1), "supported", "passes randomization"),
