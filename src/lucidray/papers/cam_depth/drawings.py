@@ -58,7 +58,7 @@ def heat_ratio_figure(
         caption = (
             "Mean over the test images with a pneumothorax. Color: family; broken lines: deeper "
             "networks. The area under each curve is its EHR AUC; the flat line is what a map that "
-            "knows nothing scores. Published: a bar chart without chance."
+            "knows nothing scores."
         )
         return Figure(to_svg(canvas, alt), caption, alt, "wide")
 

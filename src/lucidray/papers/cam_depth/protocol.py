@@ -158,8 +158,8 @@ CUT: dict[Scale, str] = {
     "small": (
         "Scale small: ResNet18 and ResNet34, a plain network of three blocks in the place of VGG "
         "and ViT-Ti in the place of the larger transformers, at 128 x 128 pixels instead of "
-        "224 x 224, on at most 1,440 images, for 12 epochs (transformer: 24), so that all are "
-        "trained in about three quarters of an hour on two cores. VGG16, VGG19, ResNet50, "
+        "224 x 224, on at most 1,440 images, for 12 epochs (transformer: 24), meant to fit "
+        "into three quarters of an hour on two idle cores. VGG16, VGG19, ResNet50, "
         "ResNet101 and the three published transformers are not run."
     ),
     "full": "",

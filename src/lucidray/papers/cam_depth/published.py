@@ -148,7 +148,7 @@ FAULTS = (
         "The same.",
     ),
     Fault(
-        "Images were divided, not patients",
+        "Whether images or patients were divided is not told",
         "Nothing is said of patients; SIIM-ACR's table has none, ChestX-ray14, from which it was "
         "drawn, has 3.6 images a patient.",
         "Images are dealt at random.",
@@ -201,7 +201,7 @@ FAULTS = (
         "The same.",
     ),
     Fault(
-        "Networks of one family were trained once, families by different schedules",
+        "Each network was trained once, and families by different schedules",
         "Adam for 50 epochs against SGD at 1e-4 for 300: a difference between CNNs and "
         "transformers may be one of schedules; one training each cannot tell networks from luck.",
         "The published schedules; as many seeds as asked for.",

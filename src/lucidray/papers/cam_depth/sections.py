@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from lucidray.metrics.chance import BASELINES
@@ -9,17 +11,15 @@ from lucidray.metrics.resampling import Estimate
 from lucidray.papers.cam_depth.drawings import heat_ratio_figure, spread_figure
 from lucidray.papers.cam_depth.locating import DIFFERENCE, EHR, SCALE_FREE
 from lucidray.papers.cam_depth.published import (
-    ACCURACY,
     AUC,
     FIGURE_2,
-    PRECISION,
-    RECALL,
     SIIM_CHANCE,
     TABLE_1,
     TABLE_2,
     Network,
 )
 from lucidray.papers.cam_depth.story import Story
+from lucidray.papers.catalog import PublishedTable
 from lucidray.papers.lung_crop.story import show, show_p
 from lucidray.report import Block, Figure, Note, Row, Section, Table
 from lucidray.report.bands import roc_band
@@ -38,12 +38,29 @@ _NAMES = {
 }
 
 
-def printed(network: Network, table: str, column: str, places: int = 3) -> str:
-    """Return a published number of a network as text; a dash where there is none."""
-    given = {"1": TABLE_1, "2": TABLE_2}[table]
-    if network.title not in given.rows:
-        return "–"
-    return f"{given.number(network.title, column):.{places}f}".replace("-", "−")
+def beside(
+    story: Story, published: PublishedTable, ours: Callable[[Network], tuple[str, ...]]
+) -> tuple[tuple[str, ...], ...]:
+    """Set a published table and ours below each other, network by network.
+
+    Args:
+        story: Names the networks that were run.
+        published: One row a network; those that were not run stay alone.
+        ours: Makes the cells of a network.
+    """
+    run = {network.title: network for network in story.networks}
+    rows = []
+    for title in dict.fromkeys((*published.rows, *run)):
+        if title in published.rows:
+            numbers = (published.number(title, column) for column in published.columns)
+            rows.append((f"{title}, printed", *(_printed(number) for number in numbers)))
+        if title in run:
+            rows.append((f"{title}, ours", *ours(run[title])))
+    return tuple(rows)
+
+
+def _printed(number: float) -> str:
+    return f"{number:.4g}".replace("-", "−")
 
 
 def diagnosis_section(story: Story) -> Section:
@@ -53,25 +70,25 @@ def diagnosis_section(story: Story) -> Section:
 
 def diagnosis_table(story: Story) -> Table:
     """Return Table 3.1 beside ours."""
-    names = (ACCURACY, PRECISION, RECALL, AUC)
-    rows = []
-    for network in story.networks:
-        values = story.diagnosed.values[network.name]
-        cells: list[str] = []
-        for name in names:
-            cells += [printed(network, "1", name), show(values[name])]
-        rows.append((network.title, *cells))
-    share = story.diagnosed.positives / story.diagnosed.images
-    rows.append(("Chance: always yes", "0.500", f"{share:.3f}", "0.500", f"{share:.3f}",
-                 "1.000", "1.000", "0.500", "0.500"))  # fmt: skip
-    columns = ["Network"]
-    for name in names:
-        columns += [f"{name}: published", "ours"]
-    caption = (
-        f"Table 3.1 beside ours, on {story.diagnosed.images:,} test images of which "
-        f"{story.diagnosed.positives:,} have a pneumothorax; 95 % intervals over patients."
+    found = story.diagnosed
+    rows = beside(
+        story,
+        TABLE_1,
+        lambda network: tuple(show(found.values[network.name][name]) for name in TABLE_1.columns),
     )
-    return Table(tuple(columns), tuple(rows), caption, stacked=True)
+    share = f"{found.positives / found.images:.3f}"
+    chance = ("Chance: always yes", share, share, "1.000", "0.500")
+    caption = (
+        f"Table 3.1 beside ours, on {found.images:,} test images of which {found.positives:,} have "
+        "a pneumothorax; 95 % intervals over patients."
+    )
+    return _marked(("Network", *TABLE_1.columns), (*rows, chance), caption)
+
+
+def _marked(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], caption: str) -> Table:
+    """Return a table in which our own rows stand out."""
+    own = tuple(index for index, row in enumerate(rows) if row[0].endswith(", ours"))
+    return Table(columns, rows, caption, emphasis=own)
 
 
 def _roc(story: Story) -> Block:
@@ -135,29 +152,25 @@ def difference_section(story: Story) -> Section:
 
 def difference_table(story: Story) -> Table:
     """Return Table 3.2 beside ours, with chance."""
-    located, rows = story.located, []
-    for network in story.networks:
+    located = story.located
+
+    def ours(network: Network) -> tuple[str, ...]:
         values = located.samples[network.name][DIFFERENCE]
         known = values[np.isfinite(values)]
-        cells = [printed(network, "2", "mean"), show(located.values[network.name, DIFFERENCE])]
-        for name, number in (
-            ("std", _std(known)),
-            ("min", _end(known, 0)),
-            ("max", _end(known, 1)),
-        ):
-            cells += [printed(network, "2", name), number]
-        rows.append((network.title, *cells))
-    for baseline in BASELINES:
-        mean = _chance(located.values[baseline, DIFFERENCE], zero=baseline == "uniform")
-        rows.append((BASELINE_WORDS[baseline], "–", mean, *("–",) * 6))
-    columns = ["Network"]
-    for name in TABLE_2.columns:
-        columns += [f"{name}: published", "ours"]
+        mean = show(located.values[network.name, DIFFERENCE])
+        return (mean, _std(known), _end(known, 0), _end(known, 1))
+
+    chance = [
+        (BASELINE_WORDS[name], _chance(located.values[name, DIFFERENCE], zero=name == "uniform"),
+         *("–",) * 3)
+        for name in BASELINES
+    ]  # fmt: skip
     caption = (
         f"Table 3.2 beside ours: Diff_GradCAM over {located.images:,} test images with a "
         "pneumothorax; 95 % intervals of the mean over patients."
     )
-    return Table(tuple(columns), tuple(rows), caption, stacked=True)
+    rows = (*beside(story, TABLE_2, ours), *chance)
+    return _marked(("Network", *TABLE_2.columns), rows, caption)
 
 
 def _chance(found: Estimate, *, zero: bool) -> str:
@@ -195,12 +208,14 @@ def heat_ratio_table(story: Story) -> Table:
     located = story.located
     chance = located.values["uniform", EHR].value
     rows = []
-    for network in story.networks:
-        found = located.values[network.name, EHR]
-        told, over = _printed_ratio(network)
-        rows.append(
-            (network.title, told, over, show(found, places=4), f"{found.value / chance:.2f}")
-        )
+    run = {network.title: network for network in story.networks}
+    for title in dict.fromkeys((*FIGURE_2.rows, *run)):
+        told, over = _printed_ratio(title)
+        if title not in run:
+            rows.append((title, told, over, "not run", "–"))
+            continue
+        found = located.values[run[title].name, EHR]
+        rows.append((title, told, over, show(found, places=4), f"{found.value / chance:.2f}"))
     for baseline in BASELINES:
         found = located.values[baseline, EHR]
         rows.append((BASELINE_WORDS[baseline], "–", "1.00" if baseline == "uniform" else "–",
@@ -214,10 +229,10 @@ def heat_ratio_table(story: Story) -> Table:
     return Table(columns, tuple(rows), caption, stacked=True)
 
 
-def _printed_ratio(network: Network) -> tuple[str, str]:
-    if network.title not in FIGURE_2.rows:
+def _printed_ratio(title: str) -> tuple[str, str]:
+    if title not in FIGURE_2.rows:
         return "–", "–"
-    low, high = FIGURE_2.rows[network.title]
+    low, high = FIGURE_2.rows[title]
     if low is None or high is None:
         return "as VGG16", "–"
     ends = [low, high] if low < 0.1 else [low / 10, high / 10]
