@@ -6,6 +6,7 @@
 """
 
 from lucidray.papers.cam_depth import CAM_DEPTH as CAM_DEPTH
+from lucidray.papers.cam_roi import CAM_ROI as CAM_ROI
 from lucidray.papers.catalog import MODES as MODES
 from lucidray.papers.catalog import SCALES as SCALES
 from lucidray.papers.catalog import Arm as Arm

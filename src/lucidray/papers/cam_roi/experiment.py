@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from lucidray.errors import ConfigError
+from lucidray.papers.cam_roi.fitting import Fitted
 from lucidray.papers.cam_roi.material import Material, find_sets, prepare
 from lucidray.papers.cam_roi.measure import Measured, measure
 from lucidray.papers.cam_roi.page import build, printable
-from lucidray.papers.cam_roi.phases import Arm, Explained, Place, run_phases
-from lucidray.papers.cam_roi.fitting import Fitted
+from lucidray.papers.cam_roi.phases import Arm, Explained, Place, Tell, run_phases
 from lucidray.papers.cam_roi.pictures import examples
 from lucidray.papers.cam_roi.protocol import Settings, settings
 from lucidray.papers.cam_roi.story import Chapter, Story, plain
@@ -46,8 +46,8 @@ def run_cam_roi(plan: Plan, progress: Progress | None = None) -> Outcome:
     parts = len(found) * (plan.seeds + 1)
     chapters = []
     for number, (name, root) in enumerate(found.items()):
-        tell = _part(progress, number * (plan.seeds + 1), parts)
-        material = prepare(name, root, chosen, lambda a, b, t=tell, n=name: t(a, b, f"{n}: images"))
+        tell = _part(progress, number * (plan.seeds + 1), parts, f"{name}: ")
+        material = prepare(name, root, chosen, partial(tell, what="images"))
         chapters.append(_chapter(plan, chosen, material, progress, number, parts))
     commands = (
         f"lucidray paper run cam_roi --data {plan.data} --out {plan.out} --mode {plan.mode} "
@@ -61,14 +61,12 @@ def run_cam_roi(plan: Plan, progress: Progress | None = None) -> Outcome:
     return Outcome(report, results, numbers)
 
 
-def _part(
-    progress: Progress | None, part: int, parts: int
-) -> Callable[[int, int, str], None]:
+def _part(progress: Progress | None, part: int, parts: int, where: str) -> Tell:
     """Lay the progress of the parts end to end, a thousand steps each."""
 
     def tell(done: int, total: int, what: str) -> None:
         if progress is not None:
-            progress(1000 * part + round(1000 * done / max(total, 1)), 1000 * parts, what)
+            progress(1000 * part + round(1000 * done / max(total, 1)), 1000 * parts, where + what)
 
     return tell
 
@@ -85,10 +83,9 @@ def _chapter(
     runs: list[dict[Arm, Fitted]] = []
     explained: list[Explained] = []
     for seed in range(plan.seeds):
-        tell = _part(progress, number * (plan.seeds + 1) + 1 + seed, parts)
-        place = Place(material, chosen, seed, folder, plan.resume)
-        told = f"{material.name}, seed {seed}: "
-        found, maps = run_phases(place, lambda a, b, what, t=tell, w=told: t(a, b, w + what))
+        part = number * (plan.seeds + 1) + 1 + seed
+        tell = _part(progress, part, parts, f"{material.name}, seed {seed}: ")
+        found, maps = run_phases(Place(material, chosen, seed, folder, plan.resume), tell)
         runs.append(found)
         explained.append(maps)
     clean = material.clean()

@@ -165,7 +165,7 @@ def _differences(
         )
         for arm, base in found
     }
-    adjusted = holm([values[0] for values in tests.values()]) if tests else []
+    adjusted = holm(np.array([values[0] for values in tests.values()]))
     return tuple(
         Difference(
             arm,

@@ -132,9 +132,7 @@ def train_arm(
     kind = input_of(arm.role, chosen)
     task = Task(pixels, material.labels, train, validation, kind)
     epochs = chosen.first_epochs if arm.phase == 1 else chosen.second_epochs
-    plan = Schedule(
-        epochs, chosen.batch_size, chosen.learning_rate, chosen.keep_best, place.seed
-    )
+    plan = Schedule(epochs, chosen.batch_size, chosen.learning_rate, chosen.keep_best, place.seed)
     return fit(
         lambda: network(place, arm, train),
         task,
@@ -248,4 +246,3 @@ def run_phases(place: Place, tell: Tell) -> tuple[dict[Arm, Fitted], Explained]:
         of = given if arm.view != "full" else ""
         found[arm] = train_arm(place, arm, pixels[arm.view], given=of)
     return found, explained
-

@@ -10,6 +10,7 @@ from lucidray.papers.cam_roi.material import Int, Material
 from lucidray.papers.cam_roi.protocol import THRESHOLD, Settings
 from lucidray.papers.cam_roi.regions import Maps, spread, view_of
 from lucidray.report import Legend, Panel, Panels
+from lucidray.report.document import Picture, Tone
 
 _CAPTIONS = {
     "overlay": "painted over",
@@ -22,12 +23,11 @@ _CAPTIONS = {
 _SIDE = 160
 
 
-def choose(material: Material, maps: Maps, count: int) -> Int:
+def choose(material: Material, count: int) -> Int:
     """Choose test images to be shown: of each class in turn, every so many, none picked by hand.
 
     Args:
         material: The images.
-        maps: Of all of them.
         count: At most so many.
     """
     rows = material.rows("test")
@@ -51,7 +51,7 @@ def examples(material: Material, chosen: Settings, maps: Maps) -> Panels:
         maps: Of all images.
     """
     items = []
-    for row in choose(material, maps, chosen.panels):
+    for row in choose(material, chosen.panels):
         label = material.classes[material.labels[row]]
         called = material.classes[maps.called[row]]
         pixels, values = material.pixels[row], maps.values[row]
@@ -62,7 +62,7 @@ def examples(material: Material, chosen: Settings, maps: Maps) -> Panels:
             picture = view_of(pixels, values, view)
             grey = picture.ndim == 2
             made.append((_CAPTIONS[view], np.stack([picture] * 3, axis=-1) if grey else picture))
-        tone = "good" if label == called else "bad"
+        tone: Tone = "good" if label == called else "bad"
         facts = (("explained class", called),)
         large = tuple((name, _enlarged(picture)) for name, picture in made)
         items.append(Panel(large, f"Label: {label}", facts, tone))
@@ -71,6 +71,6 @@ def examples(material: Material, chosen: Settings, maps: Maps) -> Panels:
     return Panels(tuple(items), legend=legend)
 
 
-def _enlarged(picture: np.ndarray) -> np.ndarray:
+def _enlarged(picture: Picture) -> Picture:
     times = max(1, _SIDE // len(picture))
-    return np.asarray(picture).repeat(times, axis=0).repeat(times, axis=1)
+    return np.asarray(picture.repeat(times, axis=0).repeat(times, axis=1), dtype=np.uint8)

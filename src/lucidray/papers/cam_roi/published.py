@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lucidray.papers.catalog import Arm, Fault, PublishedTable
 
-TITLE = "Region-of-interest detection by Grad-CAM for the classification of medical images"
-AUTHORS = "Master's thesis, University of Laghouat (source document S0)"
+TITLE = (
+    "Evaluating the Impact of Region of Interest Detection Methods on Medical Image Classification"
+)
+AUTHORS = "S. Derouiche and A. Merrad, Master's thesis, Amar Telidji University of Laghouat, 2025"
 QUESTION = (
     "Does a network classify chest radiographs and brain MRI better when it is given images on "
     "which another network's Grad-CAM marks the region of interest?"
@@ -39,9 +41,7 @@ ARMS = tuple(
     Arm(
         f"{role}_{strategy}_{view}",
         f"{role}, {STRATEGIES[strategy]}, {VIEWS[view]}",
-        f"{role} with a {STRATEGIES[strategy]}, given the {VIEWS[view]}."
-        if strategy == "frozen"
-        else f"{role} with its {STRATEGIES[strategy]}, given the {VIEWS[view]}.",
+        f"{role}, {STRATEGIES[strategy]}; input: {VIEWS[view]}.",
     )
     for role in SECOND_ROLES
     for strategy in ("frozen", "partly")

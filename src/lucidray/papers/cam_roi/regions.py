@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,7 @@ def write_mirrored(material: Material, made: Pixels, root: Path) -> None:
         name = Path(str(image)).with_suffix(".png").name
         folder = root / str(split) / material.classes[material.labels[row]].replace(" ", "_")
         picture = Image.fromarray(made[row])
-        write_whole(folder / name, lambda path, one=picture: one.save(path, format="PNG"))
+        write_whole(folder / name, partial(picture.save, format="PNG"))
 
 
 def save_maps(maps: Maps, path: Path) -> None:

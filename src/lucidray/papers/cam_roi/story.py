@@ -51,7 +51,7 @@ class Chapter:
         """Return how often the class that is painted into a ROI image is the label, by split."""
         found = {}
         for split in ("train", "test"):
-            rows = self.material.rows(split)  # type: ignore[arg-type]
+            rows = self.material.rows(split)
             labels = self.material.labels[rows]
             hits = [(item.maps.called[rows] == labels).mean() for item in self.explained]
             found[split] = float(np.mean(hits))
