@@ -20,8 +20,6 @@ Grey8 = npt.NDArray[np.uint8]
 
 #: Largest allowed differences, of probabilities and of maps as a part of their range.
 EXACT = (1e-5, 1e-4)
-#: The same for masks on any machine: a pixel on a border may differ by more than a finding may.
-OF_MASKS = (1e-5, 1e-3)
 #: The same for low precision, whose arithmetic differs between processors.
 LOW_PRECISION = (0.05, 0.25)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 
 import numpy as np
 import torch
@@ -68,18 +67,14 @@ class MaskCore(nn.Module):
 
 
 def answer_masks(models: Sequence[Segmenter], card: Card, image: Grey8) -> Outputs:
-    """Ask the members in torch, by the path that training takes; else as `parity.answer`.
-
-    In double precision: near a border, what single precision rounds away is as large as what the
-    graph may differ by.
-    """
+    """Ask the members in torch, by the path that training takes; else as `parity.answer`."""
     pixels = image.astype(np.float32) / np.float32(255)
     height, width = pixels.shape
     prepared, _ = preprocess(XRay(pixels, identity((height, width))), card.preprocessing)
-    x = torch.from_numpy(prepared)[None].double()
+    x = torch.from_numpy(prepared)[None]
     logits, vectors = [], []
     with torch.no_grad():
-        for model in (deepcopy(each).double() for each in models):
+        for model in models:
             own, vector = model(x), model.embed(model.features(x))
             if card.flip:
                 own = (own + model(x.flip(-1)).flip(-1)) / 2

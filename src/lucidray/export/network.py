@@ -41,10 +41,15 @@ class Normalization(nn.Module):
         """Return ``(B, C, S, S)`` of intensities ``(B, 1, S, S)`` in [0, 1]."""
         if not self.own:
             return grey * self.scale + self.shift
-        centered = grey - grey.mean((2, 3), keepdim=True)
-        deviation = centered.square().mean((2, 3), keepdim=True).sqrt()
+        centered = grey - _mean(grey)
+        deviation = _mean(centered.square()).sqrt()
         normal = torch.where(deviation > 1e-6, centered / deviation.clamp_min(1e-6), 0.0)
         return normal.expand(-1, self.channels, -1, -1)
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Average over rows, then over columns: engines add up one long row in single precision."""
+    return values.mean(3, keepdim=True).mean(2, keepdim=True)
 
 
 class Member(nn.Module):
