@@ -61,6 +61,12 @@ def test_a_film_is_cropped_to_its_lungs() -> None:
     assert geometry.source_shape == (40, 50)
 
 
+def test_a_lung_that_is_white_all_over_is_not_cut_off() -> None:
+    one = lungs()
+    one[:, 28:44] = False
+    assert lung_box(one, margin=0.0) == (0, 5, 50, 35)
+
+
 def test_a_margin_ends_at_the_border_and_without_lungs_nothing_is_cropped() -> None:
     assert lung_box(lungs(), margin=10.0) == (0, 0, 50, 40)
     speck = np.zeros((40, 50), bool)

@@ -11,6 +11,8 @@ from lucidray.records import Bool
 
 #: A second part smaller than this share of the first is no lung.
 SMALLEST_LUNG = 0.05
+#: A box narrower than this part of its height holds one lung; the other is white all over.
+NARROWEST = 0.6
 #: Lungs that cover less of an image than this were not found.
 SMALLEST_SHARE = 0.03
 
@@ -45,6 +47,8 @@ def lung_box(mask: Bool, *, margin: float = 0.05) -> PixelBox:
     Returns:
         ``(x_min, y_min, x_max, y_max)``, half-open, for `preprocess(xray, config, box=...)`. Where
         the mask covers under 3 % of the image, no lungs were found and it is the whole image.
+        Where it is so narrow that only one lung was found, it is as wide as the image, so that
+        the other is not cut off.
 
     Raises:
         ShapeError: The mask is not ``(H, W)``, or has no pixels.
@@ -57,4 +61,7 @@ def lung_box(mask: Bool, *, margin: float = 0.05) -> PixelBox:
         raise ShapeError(f"the mask is {mask.shape}; expected (H, W), not empty.")
     if mask.mean() < SMALLEST_SHARE:
         return 0, 0, mask.shape[1], mask.shape[0]
-    return mask_box(np.asarray(mask, bool), margin=margin)
+    left, top, right, bottom = mask_box(np.asarray(mask, bool), margin=margin)
+    if right - left < NARROWEST * (bottom - top):
+        left, right = 0, mask.shape[1]
+    return left, top, right, bottom
