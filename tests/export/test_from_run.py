@@ -139,3 +139,11 @@ def test_a_bundle_of_some_findings_answers_as_the_whole_does(run: Run, tmp_path:
         all_of_it.prediction.probabilities[at], abs=1e-5
     )
     np.testing.assert_allclose(some.maps[0], all_of_it.maps[at], atol=1e-5)
+
+
+def test_the_card_does_not_tell_where_files_lay(run: Run, tmp_path: Path) -> None:
+    data = replace(run.recipe.data, split_from=str(tmp_path / "first"))
+    moved = replace(run, recipe=replace(run.recipe, data=data))
+    told = card_of(moved, "a").training.recipe
+    assert told["data"]["split_from"] == f"{tmp_path.name}/first"
+    assert str(tmp_path) not in str(told)

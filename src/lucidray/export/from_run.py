@@ -280,9 +280,20 @@ def _training(run: TrainedRun) -> Training:
         images=int(data["train"]),
         validation_images=int(data["validation"]),
         digest=str(run.facts["digest"]),
-        recipe=to_mapping(run.recipe),
+        recipe=_without_places(to_mapping(run.recipe)),
         seeds=tuple(run.recipe.seeds),
     )
+
+
+def _without_places(values: Any) -> Any:
+    """Shorten absolute paths to their last two parts: where files lay is nobody's business."""
+    if isinstance(values, Mapping):
+        return {key: _without_places(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_without_places(value) for value in values]
+    if isinstance(values, str) and Path(values).is_absolute():
+        return str(Path(*Path(values).parts[-2:]))
+    return values
 
 
 def _validation(run: TrainedRun) -> _Validation:
