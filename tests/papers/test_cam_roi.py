@@ -142,7 +142,8 @@ def test_regions_lie_in_folders_that_mirror_the_data_set(careful: Outcome) -> No
             for name, count in classes.items():
                 found = sorted((root / view / split / name).glob("*.png"))
                 assert len(found) == count
-                assert Image.open(found[0]).mode == channels
+                with Image.open(found[0]) as picture:
+                    assert picture.mode == channels
 
 
 def test_a_second_run_takes_up_what_is_there(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def run_cam_roi(plan: Plan, progress: Progress | None = None) -> Outcome:
     chapters = []
     for number, (name, root) in enumerate(found.items()):
         tell = _part(progress, number * (plan.seeds + 1), parts, f"{name}: ")
-        material = prepare(name, root, chosen, partial(tell, what="images"))
+        material = prepare(name, root, chosen, _counted(tell, "images"))
         chapters.append(_chapter(plan, chosen, material, progress, number, parts))
     commands = (
         f"lucidray paper run cam_roi --data {plan.data} --out {plan.out} --mode {plan.mode} "
@@ -69,6 +69,10 @@ def _part(progress: Progress | None, part: int, parts: int, where: str) -> Tell:
             progress(1000 * part + round(1000 * done / max(total, 1)), 1000 * parts, where + what)
 
     return tell
+
+
+def _counted(tell: Tell, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: tell(done, total, what)
 
 
 def _chapter(
