@@ -232,4 +232,5 @@ def test_every_network_needs_its_own_weights(tmp_path: Path) -> None:
 def test_shown_films_are_spread_from_bad_to_good() -> None:
     values = np.array([0.5, 0.1, np.nan, 0.3, 0.2, 0.6, 0.4])
     assert choose_cases([values, values], 3) == [4, 6, 5]
+    assert choose_cases([values, np.full(7, np.nan)], 3) == [4, 6, 5]
     assert choose_cases([np.full(3, np.nan)], 3) == []

@@ -65,15 +65,18 @@ def choose_cases(differences: Sequence[Float64], count: int) -> list[int]:
     """Choose which images are shown: none picked by hand.
 
     Args:
-        differences: Each network's Diff_GradCAM, ``(P,)``.
+        differences: Each network's Diff_GradCAM, ``(P,)``; nan, where undefined, has no part in an
+            image's mean.
         count: At most so many.
 
     Returns:
         Indices of the images at equal steps of the rank of their mean difference: with three, the
         one at the lower sixth, the middle one, and the one at the upper sixth.
     """
-    mean = np.mean(differences, axis=0)
-    known = np.flatnonzero(np.isfinite(mean))
+    table = np.stack(differences)
+    counts = np.isfinite(table).sum(axis=0)
+    mean = np.where(np.isfinite(table), table, 0).sum(axis=0) / np.maximum(counts, 1)
+    known = np.flatnonzero(counts)
     order = known[np.argsort(mean[known], kind="stable")]
     if not len(order):
         return []
@@ -97,6 +100,8 @@ def make_panels(
         runs: The networks in order, first seed.
         facts: For each case, pairs of a name and a text.
     """
+    if not cases:
+        return Panels((), legend=_legend())
     chosen = table.where(np.isin(np.arange(len(table)), cases))
     place = {index: at for at, index in enumerate(sorted(cases))}
     maps = [(network, explain_images(run, chosen)) for network, run in runs]

@@ -69,7 +69,8 @@ def summary_section(story: Story) -> Section:
     best = max(story.networks, key=lambda n: _or_low(located.values[n.name, DIFFERENCE]))
     areas = [story.diagnosed.values[network.name][AUC].value for network in story.networks]
     chance = located.values["uniform", EHR].value
-    ratios = [located.values[network.name, EHR].value / chance for network in story.networks]
+    found = [located.values[network.name, EHR].value / chance for network in story.networks]
+    ratios = [ratio for ratio in found if np.isfinite(ratio)]
     facts = [
         Fact("AUC", f"{min(areas):.3f}–{max(areas):.3f}", "lowest and highest network"),
         Fact(
@@ -79,7 +80,7 @@ def summary_section(story: Story) -> Section:
         ),
         Fact(
             "EHR AUC over chance",
-            f"{np.nanmin(ratios):.2f}–{np.nanmax(ratios):.2f}",
+            f"{min(ratios):.2f}–{max(ratios):.2f}" if ratios else "undefined",
             "lowest and highest network; chance 1",
         ),
     ]
