@@ -57,16 +57,14 @@ def _beside(chapter: Chapter, arm: Arm, table: PublishedTable, row: str) -> tupl
         _printed(table, row, ACCURACY, 2),
         show(raw[ACCURACY]),
         show(clean[ACCURACY]),
-        _printed(table, row, LOSS, 2),
-        f"{raw[LOSS].value:.2f}",
-        _printed(table, row, "minutes", 0),
-        f"{chapter.minutes(arm):.1f}",
+        f"{_printed(table, row, LOSS, 2)} / {raw[LOSS].value:.2f}",
+        f"{_printed(table, row, 'minutes', 0)} / {chapter.minutes(arm):.1f}",
     )
 
 
 _BESIDE = (
     *("Accuracy: published", "ours, raw", "ours, deduplicated"),
-    *("Loss: published", "ours", "Minutes: published", "ours"),
+    *("Loss: published / ours", "Minutes: published / ours"),
 )
 
 
