@@ -44,7 +44,7 @@ def add_gate(
     outliers: Mapping[str, Sequence[Film]] | None = None,
     fitted_on: str = "",
     kinds: Sequence[str] = KINDS,
-    per_kind: int = 60,
+    per_kind: int = 80,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Gate:
@@ -111,7 +111,7 @@ def fit_gate(
     outliers: Mapping[str, Sequence[Film]] | None = None,
     fitted_on: str = "",
     kinds: Sequence[str] = KINDS,
-    per_kind: int = 60,
+    per_kind: int = 80,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Gate, LikenessRule]:

@@ -30,7 +30,7 @@ def _part(drawing: Callable[[Random, Array, Array], Array]) -> Callable[[Random,
     def draw(rng: Random, side: int) -> Float32:
         y, x = np.mgrid[0:side, 0:side] / (side / 2) - 1 + 1 / side
         angle = rng.choice([0, 0, np.pi / 2, np.pi]) + rng.normal(0, 0.25)
-        zoom, aspect = rng.uniform(0.75, 1.5), rng.uniform(0.75, 1.33)
+        zoom, aspect = np.exp(rng.uniform(-0.35, 0.8)), rng.uniform(0.75, 1.33)
         turned_x = (np.cos(angle) * x + np.sin(angle) * y) / zoom * aspect + rng.normal(0, 0.12)
         turned_y = (np.cos(angle) * y - np.sin(angle) * x) / zoom + rng.normal(0, 0.12)
         return drawing(rng, turned_x, turned_y).astype(np.float32)
@@ -49,7 +49,7 @@ def limb(rng: Random, x: Array, y: Array) -> Array:
     for side in (-1, 1)[:bones]:
         width = rng.uniform(0.06, 0.13)
         bright = np.maximum(bright, _long_bone(rng, x - side * offset, y, width))
-    return _exposed(rng, flesh, bright)
+    return _exposed(rng, x, flesh, bright)
 
 
 @_part
@@ -67,7 +67,7 @@ def joint(rng: Random, x: Array, y: Array) -> Array:
     beside = _half_bone(rng, lower_x - 0.25, lower_y - 0.1, 0.06) * rng.integers(0, 2)
     kneecap = 0.5 * _ellipse(x, y, 0, -0.1, 0.12, 0.14) * rng.integers(0, 2)
     bright = np.maximum(np.maximum(upper, lower), np.maximum(beside, kneecap))
-    return _exposed(rng, flesh, bright)
+    return _exposed(rng, x, flesh, bright)
 
 
 @_part
@@ -96,7 +96,7 @@ def hand(rng: Random, x: Array, y: Array) -> Array:
     for side in (-1, 1):
         bright = np.maximum(bright, _half_bone(rng, x - side * 0.13, y - 0.72, 0.09))
     flesh = np.maximum(flesh, _smooth(0.3 - np.abs(x), 0.03) * (y > 0.5))
-    return _exposed(rng, flesh, bright)
+    return _exposed(rng, x, flesh, bright)
 
 
 @_part
@@ -303,8 +303,13 @@ def _cloud(rng: Random, side: int, size: float) -> Array:
     return np.asarray(noise / deviation)
 
 
-def _exposed(rng: Random, flesh: Array, bone: Array) -> Array:
-    """Add flesh and bone as a film shows them."""
-    soft, hard = rng.uniform(0.1, 0.45), rng.uniform(0.3, 0.75)
+def _exposed(rng: Random, x: Array, flesh: Array, bone: Array) -> Array:
+    """Add flesh and bone as a film shows them, and what the beam's shutters left white."""
+    soft, hard = rng.uniform(0.1, 0.65), rng.uniform(0.15, 0.75)
     grain = 1 + 0.08 * _cloud(rng, len(flesh), 0.01)
-    return rng.uniform(0, 0.08) + soft * flesh + hard * bone * grain
+    image = rng.uniform(0, 0.08) + soft * flesh + hard * bone * grain
+    if rng.random() < 0.6:
+        return image
+    beside = np.where(x > 0, x - rng.uniform(0.3, 1), -x - rng.uniform(0.3, 1))
+    white = _smooth(beside, rng.uniform(0.02, 0.4))
+    return image + white * (rng.uniform(0.5, 1) - image)
