@@ -103,7 +103,7 @@ def _facts(report: TrustReport) -> tuple[tuple[str, str], ...]:
     patients = sum(found.patients for found in report.findings)
     return (
         ("Model", f"{report.kind} of a {report.network}"),
-        ("Films", f"{images:,} of {patients:,} patients that show a finding"),
+        ("Films", f"{images:,} that show a finding, of {patients:,} patients"),
         ("Data", report.data + (f", {report.selection}" if report.selection else "")),
         ("Findings", ", ".join(found.finding for found in report.findings)),
         ("Took", f"{report.seconds / 60:.1f} minutes"),
@@ -180,6 +180,7 @@ def _place(found: FindingTrust) -> Iterable[Block]:
             f"{found.finding}: maps against the true {found.truth}, and blind maps: `uniform` says "
             "nothing, `center` bets on the middle, `prior` is the mean place in other patients.",
             chance=("uniform", "center", "prior"),
+            films=False,
         )
     else:
         yield (

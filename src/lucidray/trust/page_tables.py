@@ -65,6 +65,7 @@ def aspect_table(
     chance: Sequence[str] = (),
     more: tuple[str, Sequence[str]] = ("", ()),
     digits: int = 2,
+    films: bool = True,
 ) -> Table:
     """Return one aspect of all methods, and what blind maps score below it.
 
@@ -76,6 +77,7 @@ def aspect_table(
         chance: Blind maps, as far as they were measured.
         more: Another aspect and its measures, set beside.
         digits: Behind the point.
+        films: Whether the last column counts films.
     """
     rows = []
     for method in found.methods:
@@ -87,9 +89,10 @@ def aspect_table(
         own = [cell(aspect.chance_of(each, baseline), digits) for each in measures]
         rows.append((label, *own, *("–" for _ in more[1]), ""))
     columns = ("Method", *(NAMES[each] for each in (*measures, *more[1])), "Films")
+    end = None if films else -1
     return Table(
-        columns,
-        tuple(rows),
+        columns[:end],
+        tuple(row[:end] for row in rows),
         caption,
         emphasis=tuple(range(first, len(rows))),
         stacked=True,
