@@ -35,6 +35,8 @@ def _part(drawing: Callable[[Random, Array, Array], Array]) -> Callable[[Random,
         turned_y = (np.cos(angle) * y - np.sin(angle) * x) / zoom + rng.normal(0, 0.12)
         return drawing(rng, turned_x, turned_y).astype(np.float32)
 
+    draw.__name__ = draw.__qualname__ = drawing.__name__
+    draw.__doc__ = drawing.__doc__
     BODY_PARTS[drawing.__name__] = draw
     return draw
 
