@@ -158,10 +158,10 @@ class Prediction:
         calibrated: Whether `probabilities` have been calibrated on validation data.
         operating_points: Probability at and above which a finding counts as present, each chosen
             on validation data; a finding without one has none.
-        kinds: Findings that are kinds of others among them, which they are not called without.
         uncertainty: How unsure it is; None: not known.
         refusal: Why the model may not judge this image; None: it may. Of a refused image no
             probability may be shown as a result.
+        kinds: Findings that are kinds of others among them, which they are not called without.
     """
 
     findings: tuple[str, ...]
@@ -169,9 +169,9 @@ class Prediction:
     probabilities: Float32
     calibrated: bool = False
     operating_points: Mapping[str, float] = field(default_factory=dict)
-    kinds: Mapping[str, str] = field(default_factory=dict)
     uncertainty: Uncertainty | None = None
     refusal: Refusal | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.findings)

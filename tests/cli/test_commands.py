@@ -193,7 +193,7 @@ def test_papers_are_listed_and_shown_with_their_printed_numbers(lucidray):
 
 @pytest.mark.slow
 def test_the_demo_goes_the_whole_line_and_goes_on_where_it_stopped(lucidray, tmp_path):
-    argv = ("demo", "--out", tmp_path, "--n", 60, "--epochs", 1)
+    argv = ("demo", "--train", "--out", tmp_path, "--n", 60, "--epochs", 1)
     found = lucidray(*argv, "--json").json()
     assert Path(found["report"]).is_file()
     assert found["evaluation"]["findings"] == ["Cardiomegaly", "Effusion", "Mass", "Pneumothorax"]

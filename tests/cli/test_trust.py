@@ -63,7 +63,7 @@ def test_a_bundle_says_what_it_cannot_measure(lucidray, here, bundle):
     ("words", "message"),
     [
         (("runs/nowhere", "--data", "new"), "no such run folder: runs/nowhere"),
-        (("nowhere", "--data", "new"), "no bundle 'nowhere'"),
+        (("nowhere", "--data", "new"), "bundle 'nowhere'"),
         (("runs/first", "--data", "gone"), "no such data folder: gone"),
         (("runs/first", "--data", "new", "--split", "tset"), "unknown split 'tset'"),
         (("runs/first", "--data", "new", "--methods", "gradcam"), "did you mean 'grad_cam'"),

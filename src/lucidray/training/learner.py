@@ -169,6 +169,7 @@ class Learner(lightning.LightningModule):
         kept = torch.zeros(len(self.setting.validation), gathered[0][1].shape[1])
         for indices, values in gathered:
             kept[indices] = values
+        self._check_finite("largest validation logit", float(kept.abs().max()))
         self._values = self.setting.judge.measure(kept)
         self._check_finite("validation loss", self._values["val_loss"])
 
