@@ -35,6 +35,7 @@ from lucidray_clinic.analyses.models import (
 )
 from lucidray_clinic.cases import storage
 from lucidray_clinic.cases.models import Case, Instance
+from lucidray_clinic.core import jobs
 from lucidray_clinic.core.models import AuditEvent
 from lucidray_clinic.errors import SiteError
 
@@ -323,10 +324,10 @@ def test_a_renewed_lease_is_kept(clinician: User, film: Instance, bundle: ModelB
     runs.ask(clinician, film, bundle)
     run = runs.claim()
     assert run is not None
-    assert runs.renew(run)
+    assert jobs.renew(run)
     InferenceRun.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert runs.claim() is not None
-    assert not runs.renew(run)
+    assert not jobs.renew(run)
 
 
 def test_an_unreadable_film_says_so(
@@ -513,7 +514,7 @@ def test_a_worker_does_what_waits_and_stops(
     runs.ask(None, film, bundle)
     call_command("work", "--once")
     assert InferenceRun.objects.get().state == RunState.DONE
-    assert "1 readings" in capsys.readouterr().out
+    assert "1 jobs" in capsys.readouterr().out
 
 
 def test_a_purge_takes_readings_with_it(

@@ -16,14 +16,17 @@ class AnalysesConfig(AppConfig):
     verbose_name = _("Analyses")
 
     def ready(self) -> None:
-        """Add entries of the top bar, and what cases tell of their readings."""
-        from lucidray_clinic.analyses import telling
+        """Add entries of the top bar, what cases tell of their readings, and the queue of runs."""
+        from lucidray_clinic.analyses import runs, telling
+        from lucidray_clinic.analyses.models import InferenceRun
         from lucidray_clinic.cases.parts import add_case_part
         from lucidray_clinic.cases.sections import Section, add_section
+        from lucidray_clinic.core.work import Queue, add_queue
 
         add_entry(50, _("Quick look"), "quick_look", "case.view")
         add_entry(80, _("Models"), "models", "case.view")
         add_case_part("revealed", telling.revealed_part)
         add_case_part("readings", telling.readings_part)
         add_case_part("findings", telling.findings_part)
+        add_queue(Queue(20, "readings", runs.work_once, InferenceRun))
         add_section(Section(10, "readings", "analyses/section.html", telling.section))

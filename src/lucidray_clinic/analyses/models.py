@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from lucidray_clinic.accounts.models import Team
 from lucidray_clinic.cases.models import Case, Instance
 from lucidray_clinic.core.bases import Identified, OfTeam
+from lucidray_clinic.core.jobs import Job, JobState
 
 
 class ModelBundle(Identified):
@@ -201,16 +202,11 @@ class FirstOpinion(Identified, OfTeam):
         return self.case.patient_id
 
 
-class RunState(models.TextChoices):
-    """How far a run has come."""
-
-    WAITING = "waiting", _("Waiting")
-    RUNNING = "running", _("Running")
-    DONE = "done", _("Done")
-    FAILED = "failed", _("Failed")
+#: How far a run has come.
+RunState = JobState
 
 
-class InferenceRun(Identified, OfTeam):
+class InferenceRun(Identified, Job, OfTeam):
     """A film that is to be read by a bundle on the server: asked for once, done once.
 
     Whoever works on it holds a lease; where that ends without a result, another takes it up.
@@ -218,20 +214,9 @@ class InferenceRun(Identified, OfTeam):
 
     instance = models.ForeignKey(Instance, on_delete=models.PROTECT, related_name="runs")
     bundle = models.ForeignKey(ModelBundle, on_delete=models.PROTECT, related_name="runs")
-    state = models.CharField(
-        _("state"), max_length=8, choices=RunState.choices, default=RunState.WAITING
-    )
-    urgency = models.PositiveSmallIntegerField(_("urgency"), default=2)
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    not_before = models.DateTimeField(default=timezone.now)
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
-    worker = models.CharField(max_length=80, blank=True)
-    error = models.CharField(_("error"), max_length=300, blank=True)
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
-    finished_at = models.DateTimeField(null=True, blank=True)
     reading = models.OneToOneField(
         Reading, null=True, blank=True, on_delete=models.SET_NULL, related_name="run"
     )

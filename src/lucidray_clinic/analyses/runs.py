@@ -7,15 +7,10 @@ takes the run up; a result counts only while its lease does, so there is never a
 from __future__ import annotations
 
 import logging
-import os
-import socket
-from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from lucidray.errors import LucidRayError
@@ -26,15 +21,10 @@ from lucidray_clinic.analyses.models import InferenceRun, ModelBundle, Reading, 
 from lucidray_clinic.analyses.revealing import need_revealed
 from lucidray_clinic.cases import storage
 from lucidray_clinic.cases.models import Instance
+from lucidray_clinic.core import jobs
 from lucidray_clinic.errors import SiteError
 
 log = logging.getLogger(__name__)
-
-#: Seconds that a worker may be silent.
-LEASE_SECONDS = 90
-
-#: Tries before a run is given up.
-MAX_ATTEMPTS = 3
 
 
 def read_on_server(user: Any, case: UUID, instance: UUID, digest: str) -> InferenceRun:
@@ -86,8 +76,7 @@ def ask(user: Any, film: Instance, bundle: ModelBundle) -> InferenceRun:
             )
     except IntegrityError:
         run = InferenceRun.objects.get(instance=film, bundle=bundle)
-    failed = InferenceRun.objects.filter(pk=run.pk, state=RunState.FAILED)
-    if failed.update(state=RunState.WAITING, attempts=0, error="", not_before=timezone.now()):
+    if jobs.again(run):
         run.refresh_from_db()
     return run
 
@@ -101,15 +90,8 @@ def claim(key: UUID | None = None) -> InferenceRun | None:
     Returns:
         The run; None: there is none to work on.
     """
-    for _attempt in range(8):
-        run = _open_runs(key).order_by("urgency", "created_at").first()
-        if run is None:
-            return None
-        if run.attempts >= MAX_ATTEMPTS:
-            _give_up(run)
-        elif _lease(run):
-            return run
-    return None
+    run: InferenceRun | None = jobs.claim(_open_runs(key), _("Three workers died on this film."))
+    return run
 
 
 def work_on(run: InferenceRun) -> Reading | None:
@@ -145,9 +127,7 @@ def finish(run: InferenceRun, said: Said) -> Reading | None:
     Returns:
         The reading; None: another worker has the run by now.
     """
-    mine = InferenceRun.objects.filter(pk=run.pk, lease=run.lease, state=RunState.RUNNING)
-    done = {"state": RunState.DONE, "finished_at": timezone.now(), "error": "", "lease": None}
-    if not mine.update(**done):
+    if not jobs.finish(run):
         return None
     reading = keep_from_server(run.asked_by, run.instance, run.bundle, said)
     InferenceRun.objects.filter(pk=run.pk).update(reading=reading)
@@ -161,30 +141,7 @@ def fail(run: InferenceRun, error: str) -> None:
         run: As `claim` returned it.
         error: Why, for people.
     """
-    last = run.attempts >= MAX_ATTEMPTS
-    mine = InferenceRun.objects.filter(pk=run.pk, lease=run.lease, state=RunState.RUNNING)
-    mine.update(
-        state=RunState.FAILED if last else RunState.WAITING,
-        error=error[:300],
-        lease=None,
-        lease_until=None,
-        not_before=timezone.now() + timedelta(seconds=5 * 4**run.attempts),
-        finished_at=timezone.now() if last else None,
-    )
-
-
-def renew(run: InferenceRun) -> bool:
-    """Say that a worker is alive.
-
-    Args:
-        run: As `claim` returned it.
-
-    Returns:
-        Whether the run is still the worker's.
-    """
-    until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
-    mine = InferenceRun.objects.filter(pk=run.pk, lease=run.lease, state=RunState.RUNNING)
-    return bool(mine.update(lease_until=until))
+    jobs.fail(run, error, jobs.pause_after(run))
 
 
 def work_once() -> bool:
@@ -200,35 +157,6 @@ def work_once() -> bool:
 
 
 def _open_runs(key: UUID | None) -> Any:
-    now = timezone.now()
-    waiting = Q(state=RunState.WAITING)
-    if key is None:
-        waiting &= Q(not_before__lte=now)
-    dead = Q(state=RunState.RUNNING, lease_until__lt=now)
-    rows = InferenceRun.objects.filter(waiting | dead, instance__deleted_at=None)
+    rows = jobs.open_jobs(InferenceRun.objects.filter(instance__deleted_at=None), now_only=not key)
     rows = rows.select_related("instance__case", "bundle", "asked_by")
     return rows if key is None else rows.filter(pk=key)
-
-
-def _lease(run: InferenceRun) -> bool:
-    """Take a run if nobody has taken it since it was looked up."""
-    before = InferenceRun.objects.filter(pk=run.pk, state=run.state, lease=run.lease)
-    lease, now = uuid4(), timezone.now()
-    taken = before.update(
-        state=RunState.RUNNING,
-        lease=lease,
-        lease_until=now + timedelta(seconds=LEASE_SECONDS),
-        worker=f"{socket.gethostname()}:{os.getpid()}"[:80],
-        attempts=F("attempts") + 1,
-    )
-    run.lease, run.attempts, run.state = lease, run.attempts + 1, RunState.RUNNING
-    return bool(taken)
-
-
-def _give_up(run: InferenceRun) -> None:
-    InferenceRun.objects.filter(pk=run.pk, state=run.state, lease=run.lease).update(
-        state=RunState.FAILED,
-        lease=None,
-        finished_at=timezone.now(),
-        error=run.error or _("Three workers died on this film."),
-    )
