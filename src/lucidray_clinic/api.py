@@ -14,6 +14,7 @@ from ninja.security import SessionAuth
 from lucidray_clinic.analyses.api import router as analyses
 from lucidray_clinic.annotations.api import router as annotations
 from lucidray_clinic.cases.api import router as cases
+from lucidray_clinic.core.middleware import note_refusal
 from lucidray_clinic.errors import Conflict, SiteError
 
 api = NinjaAPI(
@@ -43,6 +44,7 @@ def _not_found(request: HttpRequest, error: Any) -> HttpResponse:  # noqa: ARG00
 
 @api.exception_handler(PermissionDenied)
 def _forbidden(request: HttpRequest, error: Any) -> HttpResponse:  # noqa: ARG001
+    note_refusal(request)
     return _told(request, 403, "forbidden", _("Your role does not allow this."))
 
 

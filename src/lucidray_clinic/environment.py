@@ -15,6 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 from lucidray_clinic.errors import SetupError
 
+#: The roles that `accounts.roles` tells more of; named here because settings come first.
+ROLES = ("administrator", "clinician", "reader", "researcher")
+
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 
 
@@ -32,6 +35,10 @@ class Environment:
         debug: Developers only.
         sign_up: Whether people may ask for an account; an administrator approves it.
         demo: Whether the page says that patients are invented.
+        database_password: Where it does not stand in `database_url`.
+        second_factor: Roles whose members must have a second factor.
+        metrics_token: What whoever asks for ``/metrics`` must know; empty: there are none.
+        json_logs: Whether a line of the log is one JSON object, with a line for every request.
     """
 
     home: Path
@@ -43,10 +50,17 @@ class Environment:
     debug: bool
     sign_up: bool
     demo: bool
+    database_password: str = ""
+    second_factor: tuple[str, ...] = ()
+    metrics_token: str = ""
+    json_logs: bool = False
 
     def database(self) -> dict[str, Any]:
         """Return Django's description of the database."""
-        return postgresql(self.database_url) if self.database_url else sqlite(self.home)
+        if not self.database_url:
+            return sqlite(self.home)
+        described = postgresql(self.database_url)
+        return described | {"PASSWORD": described["PASSWORD"] or self.database_password}
 
     def folder(self, name: str) -> Path:
         """Return a folder of the data folder, made if it is not there.
@@ -62,9 +76,11 @@ class Environment:
         """Return a secret of this installation, made when it is first needed.
 
         Args:
-            name: What it is for; the variable ``LUCIDRAY_<NAME>_KEY`` goes before the file.
+            name: What it is for; the variable ``LUCIDRAY_<NAME>_KEY``, or a file that
+                ``LUCIDRAY_<NAME>_KEY_FILE`` names, goes before the file in the data folder.
         """
-        return os.environ.get(f"LUCIDRAY_{name.upper()}_KEY") or key_file(self.home / "keys", name)
+        told = _secret(os.environ, f"LUCIDRAY_{name.upper()}_KEY")
+        return told or key_file(self.home / "keys", name)
 
 
 def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
@@ -80,6 +96,7 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     return Environment(
         home=Path(home).expanduser().resolve(),
         database_url=variables.get("LUCIDRAY_DATABASE", ""),
+        database_password=_secret(variables, "LUCIDRAY_DATABASE_PASSWORD"),
         hosts=_words(variables.get("LUCIDRAY_HOSTS", "localhost,127.0.0.1,[::1]")),
         origins=_words(variables.get("LUCIDRAY_ORIGINS", "")),
         https=_flag(variables, "LUCIDRAY_HTTPS"),
@@ -87,6 +104,9 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
         debug=_flag(variables, "LUCIDRAY_DEBUG"),
         sign_up=_flag(variables, "LUCIDRAY_SIGN_UP"),
         demo=_flag(variables, "LUCIDRAY_DEMO"),
+        second_factor=_roles(variables),
+        metrics_token=_secret(variables, "LUCIDRAY_METRICS_TOKEN"),
+        json_logs=_choice(variables, "LUCIDRAY_LOGS", ("line", "json")) == "json",
     )
 
 
@@ -154,6 +174,34 @@ def key_file(folder: Path, name: str) -> str:
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(secrets.token_urlsafe(48))
     return path.read_text(encoding="ascii")
+
+
+def _secret(variables: Mapping[str, str], name: str) -> str:
+    """Return a secret, or what stands in the file that ``<name>_FILE`` names, as containers do."""
+    path = variables.get(f"{name}_FILE", "")
+    if variables.get(name) or not path:
+        return variables.get(name, "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SetupError(f"{name}_FILE names a file that cannot be read.") from error
+
+
+def _roles(variables: Mapping[str, str]) -> tuple[str, ...]:
+    roles = _words(variables.get("LUCIDRAY_SECOND_FACTOR", ""))
+    for role in roles:
+        if role not in ROLES:
+            raise SetupError(
+                f"LUCIDRAY_SECOND_FACTOR names {role!r}; expected roles out of {', '.join(ROLES)}."
+            )
+    return roles
+
+
+def _choice(variables: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    text = variables.get(name, "").strip().lower() or choices[0]
+    if text not in choices:
+        raise SetupError(f"{name} is {text!r}; expected {' or '.join(choices)}.")
+    return text
 
 
 def _words(text: str) -> tuple[str, ...]:

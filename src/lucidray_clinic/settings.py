@@ -7,8 +7,10 @@ from pathlib import Path
 from django.utils.translation import gettext_lazy as _
 
 from lucidray_clinic.environment import read_environment
+from lucidray_clinic.pacs.environment import read_node_environment
 
 ENVIRONMENT = read_environment()
+NODE = read_node_environment()
 HERE = Path(__file__).resolve().parent
 
 DEBUG = ENVIRONMENT.debug
@@ -31,6 +33,7 @@ INSTALLED_APPS = [
     "lucidray_clinic.reports",
     "lucidray_clinic.curation",
     "lucidray_clinic.studies",
+    "lucidray_clinic.pacs",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -50,8 +53,9 @@ WSGI_APPLICATION = "lucidray_clinic.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
+    "lucidray_clinic.core.observing.observed",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "lucidray_clinic.core.freshness.FreshFiles",
     "csp.middleware.CSPMiddleware",
     "lucidray_clinic.core.middleware.never_stored",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -106,6 +110,7 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "lucidray_clinic.accounts.passwords.NoWordsOfTheHouse"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
@@ -126,7 +131,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "LucidRay"
 MFA_PASSKEY_LOGIN_ENABLED = False
 #: Roles whose members must have a second factor before they see anything.
-SECOND_FACTOR_ROLES: tuple[str, ...] = ()
+SECOND_FACTOR_ROLES: tuple[str, ...] = ENVIRONMENT.second_factor
 
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -139,17 +144,27 @@ AXES_DISABLE_ACCESS_LOG = True  # our audit holds sign-ins and failures
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["username", "login", "ip_address"]
 
+#: Shared by all processes: a code of an authenticator app counts once, limits are limits of all.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": ENVIRONMENT.folder("cache"),
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
+
 # --- sessions ---------------------------------------------------------------------------------
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_IDLE_SECONDS = 15 * 60
 SESSION_LIFE_SECONDS = 12 * 3600
 SESSION_COOKIE_AGE = SESSION_LIFE_SECONDS
-SESSION_COOKIE_NAME = "lucidray_session"
+_HOST_ONLY = "__Host-" if ENVIRONMENT.https else ""  # browsers then pin them to host and TLS
+SESSION_COOKIE_NAME = f"{_HOST_ONLY}lucidray_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.https
-CSRF_COOKIE_NAME = "lucidray_csrf"
+CSRF_COOKIE_NAME = f"{_HOST_ONLY}lucidray_csrf"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "lucidray_clinic.core.views.csrf_failed"
 
@@ -157,6 +172,7 @@ CSRF_FAILURE_VIEW = "lucidray_clinic.core.views.csrf_failed"
 PROXIES = ENVIRONMENT.proxies
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
 SECURE_SSL_REDIRECT = ENVIRONMENT.https
+SECURE_REDIRECT_EXEMPT = [r"^health(/\w+)?$", r"^metrics$"]  # asked from inside, without TLS
 SECURE_HSTS_SECONDS = 365 * 86400 if ENVIRONMENT.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENVIRONMENT.https
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -185,9 +201,11 @@ STATIC_ROOT = ENVIRONMENT.folder("static")
 STATICFILES_DIRS = [HERE / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 MEDIA_ROOT = ENVIRONMENT.folder("films")
 MODELS_ROOT = ENVIRONMENT.folder("models")
 EXPORTS_ROOT = ENVIRONMENT.folder("exports")
+SPOOL_ROOT = ENVIRONMENT.folder("spool")
 FILE_UPLOAD_TEMP_DIR = ENVIRONMENT.folder("quarantine")
 KEPT_FOLDERS = [MEDIA_ROOT, MODELS_ROOT, EXPORTS_ROOT]  # what a backup holds beside the database
 FILE_UPLOAD_PERMISSIONS = 0o600
@@ -211,16 +229,24 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 
+# --- what a machine asks ----------------------------------------------------------------------
+METRICS_TOKEN = ENVIRONMENT.metrics_token
+#: Minutes that a film may wait for the server before its queue counts as late.
+QUEUE_LATE_MINUTES = 15
+
 # --- logs: never a name, an identifier or a query string --------------------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "lucidray_clinic.core.logs.JsonLines"},
+    },
     "filters": {"no_names": {"()": "lucidray_clinic.core.logs.NoNames"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
+            "formatter": "json" if ENVIRONMENT.json_logs else "line",
             "filters": ["no_names"],
         }
     },
@@ -228,5 +254,6 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "lucidray_clinic": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "lucidray_clinic.requests": {"level": "INFO" if ENVIRONMENT.json_logs else "ERROR"},
     },
 }

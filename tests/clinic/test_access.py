@@ -30,6 +30,9 @@ ALL = (A, C, R, S)
 #: Routes that nobody has to sign in for.
 OPEN = {
     "health",
+    "live",
+    "ready",
+    "metrics",
     "account_login",
     "account_logout",
     "account_inactive",

@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from lucidray_clinic.accounts.models import User
+from lucidray_clinic.accounts.models import Team, User
 from lucidray_clinic.cases.models import Case
 from lucidray_clinic.core import audit
 from lucidray_clinic.core.logs import NoNames
@@ -143,6 +143,7 @@ def test_no_name_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
     for message, values in (
         ("GET %s", "/patients/?q=Example"),
         ("GET %s", "/sign-in/SECRET-token/"),
+        ("GET %s", "/x\nERROR a line of my own"),
     ):
         record = logging.LogRecord("django", 30, "", 0, message, (values,), None)
         NoNames().filter(record)
@@ -155,7 +156,8 @@ def test_no_name_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
     said.append(record.getMessage())
     assert said[0] == "GET /patients/"
     assert said[1] == "GET /sign-in/…/"
-    assert said[2].startswith("failed [ValueError in ")
+    assert said[2] == "GET /x ERROR a line of my own"
+    assert said[3].startswith("failed [ValueError in ")
     assert record.exc_info is None
     assert not any("Example" in line for line in said)
 
@@ -194,3 +196,17 @@ def test_many_who_write_at_once_leave_one_unbroken_chain(clinician: User) -> Non
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(8)))
     assert verify() == "80 events, each as it was written\n"
+
+
+def test_what_a_role_does_not_allow_leaves_a_row(
+    make_user: Callable[..., User], team: Team, sign_in: Callable[[User], Client], case: Case
+) -> None:
+    client = sign_in(make_user("reader", team, "reader"))
+    assert client.get(reverse("people")).status_code == 403
+    sent = {"first_opinion": []}
+    researcher = sign_in(make_user("researcher", team, "researcher"))
+    url = reverse("api-1:reveal", args=[case.pk])
+    assert researcher.post(url, sent, "application/json").status_code == 403
+    rows = AuditEvent.objects.filter(action="refused").order_by("number")
+    told = [(row.actor.username, row.detail["route"]) for row in rows if row.actor]
+    assert told == [("reader", "people"), ("researcher", "api-1:reveal")]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
@@ -270,3 +272,21 @@ def test_work_on_a_page_keeps_the_session_open(
 def test_a_part_of_a_page_sends_the_whole_page_to_the_door(client: Client, db: None) -> None:
     answer = client.post(reverse("patients"), {"q": "x"}, headers={"HX-Request": "true"})
     assert (answer.status_code, answer["HX-Redirect"]) == (401, reverse("account_login"))
+
+
+@pytest.mark.parametrize(
+    ("password", "fits"),
+    [
+        ("LucidRay-Radiology-1", False),
+        ("clinicianclinician", False),
+        ("hospital-orthanc-2026", False),
+        ("three wet umbrellas", True),
+        ("radiology under seven bridges", True),
+    ],
+)
+def test_words_of_the_house_make_no_password(password: str, fits: bool) -> None:
+    if fits:
+        return validate_password(password)
+    with pytest.raises(ValidationError):
+        validate_password(password)
+    return None

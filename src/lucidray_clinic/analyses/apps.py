@@ -17,7 +17,7 @@ class AnalysesConfig(AppConfig):
 
     def ready(self) -> None:
         """Add entries of the top bar, what cases tell of their readings, and the queue of runs."""
-        from lucidray_clinic.analyses import runs, telling
+        from lucidray_clinic.analyses import operating, runs, telling
         from lucidray_clinic.analyses.models import InferenceRun
         from lucidray_clinic.cases.parts import add_case_part
         from lucidray_clinic.cases.sections import Section, add_section
@@ -28,5 +28,6 @@ class AnalysesConfig(AppConfig):
         add_case_part("revealed", telling.revealed_part)
         add_case_part("readings", telling.readings_part)
         add_case_part("findings", telling.findings_part)
+        operating.add_all()
         add_queue(Queue(20, "readings", runs.work_once, InferenceRun))
         add_section(Section(10, "readings", "analyses/section.html", telling.section))

@@ -16,5 +16,9 @@ class CoreConfig(AppConfig):
     verbose_name = _("Core")
 
     def ready(self) -> None:
-        """Add the entry of the top bar."""
+        """Add the entry of the top bar, and what a machine may ask after."""
+        from lucidray_clinic.core import health
+
         add_entry(10, _("Home"), "home")
+        health.add_probe("database", health.database)
+        health.add_probe("storage", health.storage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from datetime import datetime
 from uuid import UUID
 
 #: Letters and digits that nobody mistakes for one another.
@@ -22,6 +23,15 @@ def new_id() -> UUID:
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds & (2**48 - 1)) << 80 | 7 << 76 | secrets.randbits(12) << 64
     return UUID(int=value | 2 << 62 | secrets.randbits(62))
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Return what no identifier made before a moment reaches: a bound for the primary key's index.
+
+    Args:
+        moment: The moment.
+    """
+    return UUID(int=(int(moment.timestamp() * 1000) & (2**48 - 1)) << 80)
 
 
 def new_pseudonym() -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
+from lucidray_clinic.core import audit
 from lucidray_clinic.core.addresses import client_address
 from lucidray_clinic.core.origin import coming_from
 from lucidray_clinic.errors import Conflict, SiteError
@@ -50,7 +52,9 @@ class told_mistakes:
         return self.respond(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer a SiteError; leave all else to Django."""
+        """Answer a SiteError; note who was not allowed what; leave all else to Django."""
+        if isinstance(error, PermissionDenied):
+            note_refusal(request)
         if not isinstance(error, SiteError):
             return None
         status = 409 if isinstance(error, Conflict) else 400
@@ -59,3 +63,13 @@ class told_mistakes:
             return JsonResponse({"error": told}, status=status)
         page = {"message": str(error), "status": status, "debug": settings.DEBUG}
         return render(request, "lucidray/refused.html", page, status=status)
+
+
+def note_refusal(request: HttpRequest) -> None:
+    """Add to the audit that a role did not allow something.
+
+    Args:
+        request: The request.
+    """
+    match = request.resolver_match
+    audit.record(request.user, "refused", route=match.view_name if match else "")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _address: ContextVar[str] = ContextVar("address", default="")
+_request: ContextVar[str] = ContextVar("request", default="")
 
 
 def origin_address() -> str:
@@ -26,3 +27,22 @@ def coming_from(address: str) -> Iterator[None]:
         yield
     finally:
         _address.reset(token)
+
+
+def request_number() -> str:
+    """Return the number of the request that is served; empty outside of one."""
+    return _request.get()
+
+
+@contextmanager
+def naming_request(number: str) -> Iterator[None]:
+    """Remember a request's number while it is served, so that log lines can be told together.
+
+    Args:
+        number: The number.
+    """
+    token = _request.set(number)
+    try:
+        yield
+    finally:
+        _request.reset(token)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from lucidray_clinic.core.health import readiness
+from lucidray_clinic.core.metrics import exposition
 from lucidray_clinic.core.panels import filled_panels
 
 
@@ -15,12 +20,33 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "core/home.html", {"panels": filled_panels(request.user)})
 
 
+@require_safe
 @login_not_required
-def health(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
-    """Say that the site and its database answer; nothing else."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+def live(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """Say that the process answers; nothing else."""
     return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@login_not_required
+def ready(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """Say whether the process can do its work, one word for each part of it."""
+    parts = readiness()
+    fit = "failing" not in parts.values()
+    told = {"status": "ready" if fit else "not ready", "parts": parts}
+    return JsonResponse(told, status=200 if fit else 503)
+
+
+@require_safe
+@login_not_required
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Give numbers to whoever knows the token; where none is set, there are none."""
+    if not settings.METRICS_TOKEN:
+        raise Http404
+    told = request.headers.get("Authorization", "")
+    if not constant_time_compare(told, f"Bearer {settings.METRICS_TOKEN}"):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
