@@ -64,6 +64,11 @@ from lucidray.metrics.confusion import specificity as specificity
 from lucidray.metrics.detection import box_iou_matrix as box_iou_matrix
 from lucidray.metrics.detection import detection_ap as detection_ap
 from lucidray.metrics.detection_measure import measure_detection as measure_detection
+from lucidray.metrics.drift import DistributionShift as DistributionShift
+from lucidray.metrics.drift import RateShift as RateShift
+from lucidray.metrics.drift import distribution_shift as distribution_shift
+from lucidray.metrics.drift import first_of_each as first_of_each
+from lucidray.metrics.drift import rate_shift as rate_shift
 from lucidray.metrics.faithfulness import FaithfulnessReport as FaithfulnessReport
 from lucidray.metrics.faithfulness import deletion as deletion
 from lucidray.metrics.faithfulness import deletion_normalized as deletion_normalized
