@@ -11,6 +11,7 @@ from django.conf import settings
 from PIL import Image
 
 from lucidray.images import draw_boxes, overlay, read_xray, to_rgb, with_legend
+from lucidray.images.render import Picture
 from lucidray.images.resample import resample
 from lucidray.records import Float32
 from lucidray_clinic.analyses.maps import attribution_of
@@ -58,6 +59,32 @@ def film_picture(
     Returns:
         A JPEG without any tag of the film.
     """
+    picture = film_pixels(film, reading=reading, finding=finding, boxes=boxes, side=side)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def film_pixels(
+    film: Instance,
+    *,
+    reading: Reading | None = None,
+    finding: str = "",
+    boxes: Sequence[Drawn] = (),
+    side: int = SIDE,
+) -> Picture:
+    """Draw a film; else as `film_picture`.
+
+    Args:
+        film: The film.
+        reading: Whose map is laid over it; None: none.
+        finding: Of which finding.
+        boxes: Boxes to draw.
+        side: Longest side in pixels.
+
+    Returns:
+        uint8 ``(H, W, 3)``.
+    """
     xray = read_xray(storage.file_path(film.pk), max_pixels=settings.MAX_PIXELS)
     height, width = xray.geometry.source_shape
     scale = min(1.0, side / max(height, width))
@@ -71,9 +98,7 @@ def film_picture(
         picture = draw_boxes(picture, corners, labels=[one.label for one in boxes])
     if reading is not None:
         picture = with_legend(picture, color_map=COLOR_MAP, title=finding)
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
+    return picture
 
 
 def _with_map(pixels: Float32, reading: Reading, finding: str) -> np.ndarray:

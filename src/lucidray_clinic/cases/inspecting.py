@@ -138,6 +138,8 @@ def dicom_tags(data: bytes) -> dict[str, Any]:
         "series_uid": _text(held, "SeriesInstanceUID"),
         "accession": _text(held, "AccessionNumber"),
         "body_part": _text(held, "BodyPartExamined"),
+        "modality": _text(held, "Modality"),
+        "station": _text(held, "StationName"),
         "acquired_on": _day(_text(held, "AcquisitionDate") or _text(held, "StudyDate")),
         "patient_number": _text(held, "PatientID"),
         "family_name": name[0].strip()[:120],

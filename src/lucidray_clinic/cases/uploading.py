@@ -181,15 +181,28 @@ def _one(inspector: Inspector, user: Any, where: Destination, path: Path, name: 
         raise UploadRefused(_("Your room for films is used up. Ask an administrator."), "quota")
     film = inspector.inspect(path)
     try:
-        return _file(user, where, film, name)
+        return file_film(user, where, film, name)
     except SiteError as error:
         return _refused(user, name, error)
     finally:
         film.picture.unlink(missing_ok=True)
 
 
-def _file(user: Any, where: Destination, film: Inspected, name: str) -> Outcome:
-    """Write the file, then the row; what fails in between leaves neither."""
+def file_film(user: Any, where: Destination, film: Inspected, name: str) -> Outcome:
+    """File an inspected film: write the file, then the row; what fails in between leaves neither.
+
+    Args:
+        user: Who sends it; None: it came by itself.
+        where: Where it is to go.
+        film: As the inspector told.
+        name: What it is called.
+
+    Returns:
+        What became of it.
+
+    Raises:
+        SiteError: It cannot be filed there.
+    """
     key = new_id()
     size = film.path.stat().st_size
     try:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import Error, close_old_connections
+from django.utils.module_loading import import_string
 
 from lucidray_clinic.core.jobs import Job, release_dead
 
@@ -47,6 +48,15 @@ def add_queue(queue: Queue) -> None:
         queue: The queue.
     """
     _QUEUES[queue.name] = queue
+
+
+def later(path: str) -> Callable[[], bool]:
+    """Return a function that is imported when it is first called, as it brings much along.
+
+    Args:
+        path: Where it is, as ``"package.module.name"``.
+    """
+    return lambda: bool(import_string(path)())
 
 
 class Worker:

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -161,6 +161,18 @@ class Node:
                 "running, or the address not this machine's?"
             ) from error
         return self
+
+    def admit(self, peers: Mapping[str, frozenset[str]]) -> None:
+        """Know other peers from now on; also those whose association stands are asked anew.
+
+        Args:
+            peers: As of `NodeSettings`.
+
+        Raises:
+            ConfigError: There are none, or a title is none.
+        """
+        self.settings = replace(self.settings, peers=peers)
+        self._entity.require_calling_aet = list(peers)
 
     def stop(self) -> None:
         """End all associations and listen no more."""
