@@ -184,6 +184,8 @@ class Prediction:
             detector, and none of a refused image.
         gaze: float32 ``(h, w)``, where a reader would look, over the network's square, not negative
             with sum 1; None of a model that does not predict it, and of a refused image.
+        disagreement: float32 ``(F,)``: standard deviation of the uncalibrated probabilities that
+            the runs of an ensemble give; None of a single run, and of a refused image.
     """
 
     findings: tuple[str, ...]
@@ -196,6 +198,7 @@ class Prediction:
     kinds: Mapping[str, str] = field(default_factory=dict)
     detections: tuple[Detection, ...] = ()
     gaze: Float32 | None = None
+    disagreement: Float32 | None = None
 
     def __post_init__(self) -> None:
         count = len(self.findings)
@@ -210,6 +213,10 @@ class Prediction:
             if self.gaze.ndim != 2:
                 raise ShapeError(f"gaze is {self.gaze.shape}; expected (h, w).")
             self.gaze.setflags(write=False)
+        if self.disagreement is not None:
+            if self.disagreement.shape != (count,):
+                raise ShapeError(f"disagreement is {self.disagreement.shape}; expected ({count},).")
+            self.disagreement.setflags(write=False)
 
     def positive(self, finding: str) -> bool | None:
         """Say whether a finding reaches its operating point, and so does what it is a kind of.

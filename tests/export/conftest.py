@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,12 @@ def make_run(folder: Path, monkeypatch: pytest.MonkeyPatch, classes: int, **reci
     }
     table = make_table(folder / "images", 48, classes)
     return train(from_mapping(Recipe, values, where="test"), table, folder / "run")
+
+
+@pytest.fixture(scope="session")
+def films_of() -> Callable[[Path, int, int], ImageTable]:
+    """Writes the generated films of `make_table`."""
+    return make_table
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from lucidray.bundle.box_rule import BoxRule
 from lucidray.bundle.card_version import CARD_VERSION, parse_card
+from lucidray.bundle.ensemble import EnsembleRule
 from lucidray.bundle.estimate import Estimate as Estimate
 from lucidray.bundle.gate import Gate
 from lucidray.bundle.gaze import GazeFacts
@@ -221,6 +222,8 @@ class Card:
         gate: How images that the model may not judge are refused; None: not at all.
         boxes: How boxes that the model itself finds are shown; None: it has no detector.
         gaze: How it learned where readers look; None: it does not predict that.
+        ensemble: How the logits of several runs are joined; None: of one run, whose networks' are
+            averaged.
         explanation_trust: Measures of the heat maps by name; None: not measured.
         explanation_verdicts: By finding: how far its heat maps can be trusted, and why, in a line.
         precision: Of the network's arithmetic.
@@ -259,6 +262,7 @@ class Card:
     gate: Gate | None = None
     boxes: BoxRule | None = None
     gaze: GazeFacts | None = None
+    ensemble: EnsembleRule | None = None
     explanation_trust: Mapping[str, Estimate] | None = None
     explanation_verdicts: Mapping[str, str] = field(default_factory=dict)
     precision: Precision = "fp32"
@@ -290,6 +294,11 @@ class Card:
         for name in self.boxes.points if self.boxes is not None else ():
             if name not in names:
                 raise ConfigError(f"a box point is given for '{name}', no finding here.")
+        joined = self.ensemble
+        if joined is not None and len(joined.intercepts) != len(names):
+            raise ConfigError(
+                f"the ensemble has {len(joined.intercepts)} intercepts for {len(names)} findings."
+            )
         rule = self.uncertainty
         if rule is not None and len(rule.present_from) != len(names):
             raise ConfigError(

@@ -31,6 +31,8 @@ class Outputs(NamedTuple):
         box_scores: float32 ``(B, R, F)`` in [0, 1]; None likewise.
         gaze: float32 ``(B, h, w)``: where a reader would look, each summing to 1; None where the
             graph does not say.
+        disagreement: float32 ``(B, F)``: standard deviation of the probabilities that the runs of
+            an ensemble give, each uncalibrated; None of a single run.
     """
 
     logits: Float32
@@ -40,6 +42,7 @@ class Outputs(NamedTuple):
     boxes: Float32 | None = None
     box_scores: Float32 | None = None
     gaze: Float32 | None = None
+    disagreement: Float32 | None = None
 
 
 class Engine(Protocol):

@@ -295,7 +295,8 @@ class Bundle:
             uncertainty=self._uncertainty(found.probabilities[index]),
             refusal=refusal,
             detections=() if refusal is not None else self._detections(found, index, xray),
-            gaze=None if found.gaze is None or refusal is not None else found.gaze[index],
+            gaze=_of(found.gaze, index, refusal),
+            disagreement=_of(found.disagreement, index, refusal),
         )
         return Reading(prediction, found.maps[index], found.embedding[index])
 
@@ -356,6 +357,11 @@ def load_bundle(
     facts = parse_card(archive.members[CARD])
     running = make_engine(engine, archive.members[MODEL], facts, threads=threads, streams=streams)
     return Bundle(path.stem, archive, running, streams)
+
+
+def _of(values: Float32 | None, index: int, refusal: Refusal | None) -> Float32 | None:
+    """Return what one image of a batch has of an output; None of a refused one."""
+    return None if values is None or refusal is not None else values[index]
 
 
 def _xray(image: Image) -> XRay:

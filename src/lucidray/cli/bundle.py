@@ -27,7 +27,8 @@ from lucidray.errors import ConfigError, unknown_name
 
 bundle = typer.Typer(
     help=(
-        "The one file that a trained model travels in: export, verify, list, info, compare, import."
+        "The one file that a trained model travels in: export, ensemble, verify, list, info, "
+        "compare, import."
     ),
     no_args_is_help=True,
 )
@@ -58,6 +59,14 @@ class CalibrationMethod(StrEnum):
     platt = "platt"
     temperature = "temperature"
     none = "none"
+
+
+class Joining(StrEnum):
+    """How several runs become one."""
+
+    mean = "mean"
+    weighted = "weighted"
+    stacked = "stacked"
 
 
 class Peer(StrEnum):
@@ -153,6 +162,67 @@ def export(
     )  # fmt: skip
     with progress("Opening the run") as stage:
         path, notes = write(order, stage)
+    tell_written(path, notes, as_json=as_json)
+
+
+@bundle.command()
+def ensemble(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN...", help="Finished run folders, two or more.")
+    ],
+    name: Out,
+    how: Annotated[
+        Joining,
+        typer.Option(help="mean: all alike; weighted: one weight a run; stacked: by finding."),
+    ] = Joining.mean,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Labeled images: performance for the card, refusal."),
+    ] = None,
+    data_name: Annotated[
+        str | None, typer.Option("--name", help="Which data set --data is; else recognized.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="What to measure on: as for `lucidray evaluate`.")
+    ] = "auto",
+    calibration: Annotated[
+        CalibrationMethod,
+        typer.Option(help="auto: Platt for each finding; temperature where they exclude others."),
+    ] = CalibrationMethod.auto,
+    about: Annotated[
+        Path | None, typer.Option(help="TOML with what only you know; as for `export`.")
+    ] = None,
+    gate: Annotated[
+        bool,
+        typer.Option("--gate/--no-gate", help="Whether unfit images are refused when it reads."),
+    ] = True,
+    n_boot: Annotated[
+        int, typer.Option("--bootstrap", min=0, help="Resamplings of patients for the intervals.")
+    ] = 2000,
+    as_json: Json = False,
+) -> None:
+    """Write several runs, over seeds or architectures, as one bundle: one graph, one answer.
+
+    They must judge the same findings on the same patients. Weights are fitted on their validation
+    images alone; the card says what joining them gained there, and how far they disagree.
+    """
+    for run in runs:
+        must_exist(run, "run folder", "Name folders that `lucidray train` wrote.")
+    if data is not None:
+        must_exist(data, "data folder", "Name the folder that holds the data set.")
+    if about is not None:
+        must_exist(about, "file", "Name a TOML file, or leave --about out.")
+    check_split(split)
+    file_to_write(_lucid(name))
+    with needs("train", "exporting a bundle"):
+        from lucidray.cli.bundle_ensemble import export_joined
+        from lucidray.cli.bundle_export import Order
+        from lucidray.cli.bundle_words import tell_written
+    order = Order(
+        runs[0], name, data, data_name, split, "fp32", calibration.value, about, gate, n_boot
+    )
+    with progress("Opening the runs") as stage:
+        path, notes = export_joined(order, runs, how.value, stage)
     tell_written(path, notes, as_json=as_json)
 
 

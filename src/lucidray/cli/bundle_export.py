@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -154,7 +154,7 @@ def export(order: Order, stage: Bars) -> tuple[Path, list[str]]:
             performance=measured,
             about=about,
         )
-        notes = _gated(made, run, table, order, stage)
+        notes = gated(made, run, table, order, stage)
         if order.precision != "fp32" and table is not None:
             made = _lowered(made, run, table, order, stage)
         made.replace(order.out)
@@ -176,10 +176,18 @@ def _performance(run: Run, table: ImageTable, order: Order, stage: Bars) -> Perf
         reading=reading,
         progress=measuring,
     )
-    plain = performance_of(found.to_json(), where=_where(found, order.split))
-    return Performance(
-        plain.data, plain.images, plain.patients, plain.measurements, subgroups_of(found)
-    )
+    return told_of(found, order.split)
+
+
+def told_of(found: Evaluation, split: str) -> Performance:
+    """Return what a card tells of an evaluation, subgroups included.
+
+    Args:
+        found: The evaluation.
+        split: Which images it was, as the user named them.
+    """
+    plain = performance_of(found.to_json(), where=_where(found, split))
+    return replace(plain, subgroups=subgroups_of(found))
 
 
 def _where(found: Evaluation | MaskEvaluation, split: str) -> str:
@@ -235,8 +243,19 @@ def _estimate(found: Any) -> Estimate:
     return Estimate(value, low, high, found.count)
 
 
-def _gated(made: Path, run: Run, table: ImageTable | None, order: Order, stage: Bars) -> list[str]:
-    """Fit a gate on films that the run learned from, or set one that needs none."""
+def gated(made: Path, run: Run, table: ImageTable | None, order: Order, stage: Bars) -> list[str]:
+    """Fit a gate on films that a run learned from, or set one that needs none.
+
+    Args:
+        made: The bundle, as it was just written.
+        run: The run.
+        table: Labeled images; None: there are none.
+        order: What is wanted.
+        stage: Makes the bars of the stages of the work.
+
+    Returns:
+        Notes on what could not be done.
+    """
     if not order.gate:
         return ["images that the model cannot judge are not refused (--no-gate)."]
     films = [] if table is None else _learned_from(run, table, stage)

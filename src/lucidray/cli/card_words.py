@@ -11,6 +11,7 @@ from rich.text import Text
 
 from lucidray.bundle.card import Card, Estimate, Performance
 from lucidray.bundle.comparison import Comparison
+from lucidray.bundle.ensemble import EnsembleRule
 from lucidray.bundle.gaze import GazeFacts
 from lucidray.cli.console import add_row, new_table, out, say, say_wrapped, shown
 
@@ -40,6 +41,8 @@ def show_card(card: Card, digest: str, size: int) -> None:
         _show_performance(measured)
     _show_group("Calibration", _calibration(card))
     _show_group("Uncertainty", _uncertainty(card))
+    if card.ensemble is not None:
+        _show_group("Ensemble", _ensemble(card.ensemble))
     _show_group("Refusal", _refusal(card))
     if card.explanation_trust:
         trust = ((name, estimate(each)) for name, each in card.explanation_trust.items())
@@ -178,6 +181,23 @@ def _uncertainty(card: Card) -> Iterator[tuple[str, str]]:
     if found.risk_before is not None and found.risk_after is not None:
         told = f"{estimate(found.risk_before)} → {estimate(found.risk_after)} of those kept"
         yield "wrong calls", told
+
+
+def _ensemble(rule: EnsembleRule) -> Iterator[tuple[str, str]]:
+    fitted = f", weights fitted on {rule.images:,} {rule.fitted_on}" if rule.fitted_on else ""
+    yield "joined by", f"{rule.how} of {len(rule.members)} runs{fitted}"
+    yield "log loss", f"{estimate(rule.log_loss)} together; AUC {_all_of(rule.auc)}"
+    for number, (member, row) in enumerate(zip(rule.members, rule.weights, strict=True), start=1):
+        weights = ", ".join(f"{each:.2f}" for each in sorted(set(row)))
+        alone = f"log loss {estimate(member.log_loss)}, AUC {_all_of(member.auc)} alone"
+        yield f"run {number}", f"{member.network} x {member.networks}: weight {weights}; {alone}"
+    yield "disagreement", _all_of(rule.disagreement)
+    if rule.disagreement_of_errors is not None:
+        yield "tells errors", f"{estimate(rule.disagreement_of_errors)} (AUC; 0.5 = not at all)"
+
+
+def _all_of(values: Mapping[str, Estimate]) -> str:
+    return ", ".join(f"{name} {estimate(each)}" for name, each in values.items()) or "undefined"
 
 
 def _refusal(card: Card) -> Iterator[tuple[str, str]]:

@@ -143,6 +143,7 @@ def _findings(diagnosis: Diagnosis) -> Iterator[Line]:
             "positive": told.positive(name),
             "threshold": told.operating_points.get(name),
             **_unsure(told, index),
+            **_disagreement(told, index),
             "map": maps.get(name),
             "boxes": [list(box) for box in diagnosis.boxes.get(name, ())],
             "detections": [
@@ -164,6 +165,12 @@ def _unsure(told: Prediction, index: int) -> Line:
         "entropy": float(told.uncertainty.entropy[index]),
         "may_be": [word for word, possible in either.items() if possible],
     }
+
+
+def _disagreement(told: Prediction, index: int) -> Line:
+    """Return how far the runs of an ensemble disagree; nothing of a single run."""
+    values = told.disagreement
+    return {} if values is None else {"disagreement": round(float(values[index]), 6)}
 
 
 def table_rows(line: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,10 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from lucidray.bundle.box_rule import BoxPoint, BoxRule
 from lucidray.bundle.calibration import calibrate
@@ -19,47 +16,20 @@ from lucidray.bundle.card import (
     FindingCode,
     OperatingPoint,
     Performance,
-    Training,
 )
-from lucidray.config import from_mapping, to_mapping
+from lucidray.config import from_mapping
 from lucidray.errors import ExportError
 from lucidray.export.calibration import Method, carry_points, choose_points, fit_calibration
+from lucidray.export.trained_run import (
+    TrainedRun,
+    estimate_of,
+    points_of,
+    training_of,
+    validation_of,
+)
 from lucidray.export.uncertainty import UncertaintySettings, fit_uncertainty
 from lucidray.export.write import export_bundle
 from lucidray.findings import FINDINGS
-from lucidray.models.classifier import Classifier
-from lucidray.models.segmenter import Segmenter
-from lucidray.records import Float32
-
-
-class TrainedRun(Protocol):
-    """What a run folder holds, as `lucidray.training.run.load_run` gives it."""
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies."""
-
-    @property
-    def recipe(self) -> Any:
-        """What it was trained by: `image`, `model`, `test_time_augmentation`, `seeds`."""
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """What it tells."""
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether exactly one finding holds."""
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """All of ``run.json``."""
-
-    def models(self) -> Sequence[Classifier]:
-        """Return the members with their best weights."""
-
-    def segmenters(self) -> Sequence[Segmenter]:
-        """Return the members of a run that makes masks."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +59,11 @@ class About:
     created: str = ""
 
 
-@dataclass(frozen=True)
-class _Validation:
-    logits: Float32
-    labels: Float32
-    patients: npt.NDArray[np.str_] | None
-    varied: Float32 | None
-
-
 #: What masks show, with its codes.
 _REGIONS = {"Lungs": FindingCode("Lungs", snomed="39607008", radlex="RID1301")}
 
-_NOTHING = About()
-_USUAL = UncertaintySettings()
+NOTHING = About()
+USUAL = UncertaintySettings()
 
 
 def export_run(
@@ -109,9 +71,9 @@ def export_run(
     out: str | Path,
     *,
     calibration: Method = "auto",
-    uncertainty: UncertaintySettings | None = _USUAL,
+    uncertainty: UncertaintySettings | None = USUAL,
     performance: Sequence[Performance] = (),
-    about: About = _NOTHING,
+    about: About = NOTHING,
     extra: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write a finished run as a bundle.
@@ -152,7 +114,7 @@ def mask_card_of(
     name: str,
     *,
     performance: Sequence[Performance] = (),
-    about: About = _NOTHING,
+    about: About = NOTHING,
 ) -> Card:
     """Write the card of a run that makes masks; else as `export_run`."""
     network = f"{run.recipe.model.backbone} with a U-Net decoder"
@@ -166,9 +128,9 @@ def mask_card_of(
         flip=run.recipe.test_time_augmentation == "flip",
         explanation="the maps are the probability of each pixel to lie in the mask",
         operating_points={each: OperatingPoint(0.5, "fixed") for each in run.findings},
-        training=_training(run),
+        training=training_of(run),
         performance=tuple(performance),
-        **_given(about, f"Outlines {', '.join(run.findings)} by {network}."),
+        **given(about, f"Outlines {', '.join(run.findings)} by {network}."),
     )
 
 
@@ -177,16 +139,16 @@ def card_of(
     name: str,
     *,
     calibration: Method = "auto",
-    uncertainty: UncertaintySettings | None = _USUAL,
+    uncertainty: UncertaintySettings | None = USUAL,
     performance: Sequence[Performance] = (),
-    about: About = _NOTHING,
+    about: About = NOTHING,
 ) -> Card:
     """Write the card of a run; else as `export_run`.
 
     Operating points are the run's own, moved to where calibration puts them; where findings
     exclude each other, calibration reorders images and they are chosen anew.
     """
-    known = _validation(run)
+    known = validation_of(run)
     answers, groups = (run.findings, known.logits, known.labels), known.patients
     fit = fit_calibration(
         *answers,
@@ -195,7 +157,7 @@ def card_of(
         groups=groups,
         varied=known.varied,
     )
-    points = {k: at for k, at in _points(run.folder).items() if k in run.findings}
+    points = {k: at for k, at in points_of(run.folder).items() if k in run.findings}
     if run.exclusive and fit.calibrated:
         probabilities = calibrate(known.logits, fit, exclusive=True)
         points = choose_points(run.findings, known.labels, probabilities, groups=groups)
@@ -218,9 +180,9 @@ def card_of(
         operating_points=points,
         uncertainty=rule,
         boxes=box_rule(run),
-        training=_training(run),
+        training=training_of(run),
         performance=tuple(performance),
-        **_given(about, f"{', '.join(run.findings)} by {network}."),
+        **given(about, f"{', '.join(run.findings)} by {network}."),
     )
 
 
@@ -245,7 +207,8 @@ def box_rule(run: TrainedRun) -> BoxRule | None:
     return BoxRule(f"Faster R-CNN on {where} (arXiv:1506.01497)", points=points)
 
 
-def _given(about: About, summary: str) -> dict[str, Any]:
+def given(about: About, summary: str) -> dict[str, Any]:
+    """Return what the author said as fields of a card, the summary made up where it is missing."""
     given = {key: value for key, value in vars(about).items() if value or key != "intended_use"}
     return given | {"summary": about.summary or summary}
 
@@ -258,12 +221,12 @@ def performance_of(evaluation: Mapping[str, Any], *, where: str) -> Performance:
         where: What the images are, in words.
     """
     measured = {
-        str(group): {str(name): _estimate(value) for name, value in values.items()}
+        str(group): {str(name): estimate_of(value) for name, value in values.items()}
         for group, values in evaluation["measurements"].items()
     }
     subgroups = {
         str(attribute): {
-            str(value): {str(name): _estimate(each) for name, each in found.items()}
+            str(value): {str(name): estimate_of(each) for name, each in found.items()}
             for value, found in values.items()
         }
         for attribute, values in evaluation.get("subgroups", {}).items()
@@ -293,74 +256,3 @@ def finding_codes(
             )
         )
     return tuple(codes)
-
-
-def _training(run: TrainedRun) -> Training:
-    data = run.facts["data"]
-    return Training(
-        data=str(data["name"]),
-        terms=str(data["terms"]) or "not stated",
-        images=int(data["train"]),
-        validation_images=int(data["validation"]),
-        digest=str(run.facts["digest"]),
-        recipe=_without_places(to_mapping(run.recipe)),
-        seeds=tuple(run.recipe.seeds),
-    )
-
-
-def _without_places(values: Any) -> Any:
-    """Shorten absolute paths to their last two parts: where files lay is nobody's business."""
-    if isinstance(values, Mapping):
-        return {key: _without_places(value) for key, value in values.items()}
-    if isinstance(values, list):
-        return [_without_places(value) for value in values]
-    if isinstance(values, str) and Path(values).is_absolute():
-        return str(Path(*Path(values).parts[-2:]))
-    return values
-
-
-def _validation(run: TrainedRun) -> _Validation:
-    folder, told = run.folder, list(run.facts["findings"])
-    columns = [told.index(name) for name in run.findings]
-    try:
-        with np.load(folder / "validation.npz", allow_pickle=False) as saved:
-            patients = saved["patients"] if "patients" in saved.files else None
-            varied = saved["varied_logits"] if "varied_logits" in saved.files else None
-            return _Validation(
-                saved["logits"][:, columns],
-                saved["labels"][:, columns],
-                patients,
-                None if varied is None else varied[..., columns],
-            )
-    except (OSError, KeyError, ValueError) as error:
-        raise ExportError(
-            f"{folder.name} has no readable validation.npz, which calibration is fitted on; train "
-            "it anew, or name a finished run."
-        ) from error
-
-
-def _points(folder: Path) -> dict[str, OperatingPoint]:
-    path = folder / "operating_points.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return {name: _point(point) for name, point in values.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExportError(
-            f"{folder.name} has no readable operating_points.json; name a finished run."
-        ) from error
-
-
-def _point(values: Mapping[str, Any]) -> OperatingPoint:
-    plain = {
-        "threshold": values["threshold"],
-        "chosen_by": values["chosen_by"],
-        "sensitivity": to_mapping(_estimate(values["sensitivity"])),
-        "specificity": to_mapping(_estimate(values["specificity"])),
-    }
-    return from_mapping(OperatingPoint, plain, where="operating_points.json")
-
-
-def _estimate(values: Mapping[str, Any]) -> Estimate:
-    return Estimate(
-        values["value"], values.get("low"), values.get("high"), int(values.get("count") or 0)
-    )

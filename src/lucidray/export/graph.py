@@ -12,6 +12,7 @@ import torch
 from onnx import TensorProto, helper
 
 from lucidray.errors import ExportError
+from lucidray.export.ensemble_core import EnsembleCore
 from lucidray.export.front import IMAGE, Front
 from lucidray.export.masks import MaskCore
 from lucidray.export.network import Core
@@ -26,7 +27,7 @@ IR_VERSION = 10
 GREY = "grey"
 
 
-def build_graph(core: Core | MaskCore, config: Preprocessing) -> bytes:
+def build_graph(core: Core | EnsembleCore | MaskCore, config: Preprocessing) -> bytes:
     """Write the graph of an ensemble.
 
     Args:
@@ -36,7 +37,8 @@ def build_graph(core: Core | MaskCore, config: Preprocessing) -> bytes:
     Returns:
         An ONNX model, the same bytes each time: from ``image`` ``(B, 1, H, W)`` to ``logits`` and
         ``probabilities`` ``(B, F)``, raw ``maps`` ``(B, F, h, w)`` and ``embedding`` ``(B, D)``; of
-        detectors also ``boxes`` ``(B, R, F, 4)`` and ``box_scores`` ``(B, R, F)``.
+        detectors also ``boxes`` ``(B, R, F, 4)`` and ``box_scores`` ``(B, R, F)``; of ensembles of
+        runs also ``disagreement`` ``(B, F)``.
 
     Raises:
         ExportError: The models cannot be written as such a graph.
@@ -47,7 +49,7 @@ def build_graph(core: Core | MaskCore, config: Preprocessing) -> bytes:
     return data
 
 
-def _trace(core: Core | MaskCore, size: int) -> onnx.ModelProto:
+def _trace(core: Core | EnsembleCore | MaskCore, size: int) -> onnx.ModelProto:
     example = torch.linspace(0, 1, 2 * size * size).view(2, 1, size, size)
     try:
         with quietly(), torch.no_grad():

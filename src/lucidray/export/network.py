@@ -184,19 +184,23 @@ class Core(nn.Module):
         return [torch.cat([boxes[0], back], 1), torch.cat([scores[0], scores[1]], 1)]
 
     def _probabilities(self, logits: Tensor) -> Tensor:
-        fit = self.calibration
-        if fit.method == "temperature":
-            logits = logits / torch.tensor(fit.temperature)
-        if fit.method == "platt":
-            logits = logits * torch.tensor(fit.slopes) + torch.tensor(fit.intercepts)
-        if self.exclusive:
-            return logits.softmax(-1)
-        probabilities = logits.sigmoid()
-        if fit.method != "op_norm":
-            return probabilities
-        point = torch.tensor(fit.points)
-        below, above = probabilities / (2 * point), 1 - (1 - probabilities) / (2 * (1 - point))
-        return torch.where(probabilities < point, below, above)
+        return calibrated(logits, self.calibration, exclusive=self.exclusive)
+
+
+def calibrated(logits: Tensor, fit: Calibration, *, exclusive: bool) -> Tensor:
+    """Turn logits ``(B, F)`` into probabilities in torch, as `lucidray.bundle.calibration` does."""
+    if fit.method == "temperature":
+        logits = logits / torch.tensor(fit.temperature)
+    if fit.method == "platt":
+        logits = logits * torch.tensor(fit.slopes) + torch.tensor(fit.intercepts)
+    if exclusive:
+        return logits.softmax(-1)
+    probabilities = logits.sigmoid()
+    if fit.method != "op_norm":
+        return probabilities
+    point = torch.tensor(fit.points)
+    below, above = probabilities / (2 * point), 1 - (1 - probabilities) / (2 * (1 - point))
+    return torch.where(probabilities < point, below, above)
 
 
 def _check(models: Sequence[Classifier], config: Preprocessing) -> bool:

@@ -22,6 +22,7 @@ from lucidray.bundle.runtime import CARD, MODEL, REFERENCE
 from lucidray.config import to_mapping
 from lucidray.errors import ExportError
 from lucidray.explain.method import evaluating
+from lucidray.export.ensemble_core import EnsembleCore, answer_ensemble
 from lucidray.export.graph import build_graph
 from lucidray.export.masks import MaskCore, answer_masks
 from lucidray.export.network import Core
@@ -98,7 +99,7 @@ def _members(models: Sequence[Classifier] | Sequence[Segmenter], card: Card) -> 
 
 def _core(
     models: Sequence[Classifier] | Sequence[Segmenter], card: Card
-) -> tuple[Core | MaskCore, Callable[[Grey8], Outputs]]:
+) -> tuple[Core | EnsembleCore | MaskCore, Callable[[Grey8], Outputs]]:
     """Return what is traced, and what is asked in torch for comparison."""
     masks = [model for model in models if isinstance(model, Segmenter)]
     judges = [model for model in models if isinstance(model, Classifier)]
@@ -107,6 +108,8 @@ def _core(
     config = card.preprocessing
     if masks:
         return MaskCore(masks, config, flip=card.flip), partial(answer_masks, masks, card)
+    if card.ensemble is not None:
+        return EnsembleCore(judges, card), partial(answer_ensemble, judges, card)
     core = Core(judges, config, card.calibration, flip=card.flip)
     return core, partial(answer, judges, card)
 

@@ -238,7 +238,8 @@ def _write_split(path: Path, task: Task) -> None:
         for image, digest in zip(part.table.rows["image"], part.digests, strict=True)
     }
     rows = task.table.rows[["image", "split"]]
-    write_text(path, rows.assign(sha256=rows["image"].map(known)).to_csv(index=False))
+    told = rows.assign(sha256=rows["image"].map(known), patient=patients(task.table))
+    write_text(path, told.to_csv(index=False))
 
 
 def _write_predictions(path: Path, found: Predictions, task: Task, varied: Float32) -> None:
