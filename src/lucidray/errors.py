@@ -71,6 +71,10 @@ class NetworkError(LucidRayError, OSError):
     """An archive that cannot be reached, or that does not take what it is sent."""
 
 
+class ClusterError(LucidRayError, OSError):
+    """A cluster that cannot be reached, or whose workers keep dying."""
+
+
 class MissingExtraError(LucidRayError, ImportError):
     """A command that needs an optional part which is not installed."""
 

@@ -1,11 +1,24 @@
-"""Where results go: found to be impossible before the work, not after it."""
+"""Where work is done and results go: found to be impossible before the work, not after it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from lucidray.errors import ConfigError
+
+#: The option that spreads a command over a cluster.
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Spread the work over a Ray cluster: its address, auto, or local for this machine.",
+    ),
+]
 
 
 def must_exist(path: Path, what: str, remedy: str) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from lucidray.cli.app import CARRY, app
 from lucidray.cli.film_stream import FilmStream
+from lucidray.cli.places import Cluster
 
 
 @app.command(rich_help_panel=CARRY)
@@ -66,6 +67,7 @@ def read(
             "--resume/--anew", help="Skip films that --out has results of, or read all again."
         ),
     ] = True,
+    cluster: Cluster = None,
 ) -> None:
     """Read films with a bundle: probabilities, calls, heat maps, boxes, or why there is no result.
 
@@ -86,6 +88,7 @@ def read(
         findings=tuple(name for named in findings or () for name in named.split(",") if name),
         maps=maps,
         anew=not resume,
+        cluster=cluster,
     )
     with open_session(wish, FilmStream(images)) as session:
         session.run()

@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ from lucidray.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from lucidray.cli.read_page import Origin
+    from lucidray.cli.reading_apart import Order
 
 TABLE, PAGE, FAILED = "results.csv", "index.html", "failed.jsonl"
 
@@ -62,6 +63,7 @@ class Wish:
         findings: What to draw and box; none: what is called present.
         maps: Whether maps are drawn and boxed.
         anew: Whether earlier results in the folder are dropped.
+        cluster: Where films are read: ``"local"`` or the address of a cluster; None: here.
     """
 
     bundle: str | None
@@ -75,6 +77,7 @@ class Wish:
     findings: tuple[str, ...]
     maps: bool
     anew: bool
+    cluster: str | None = None
 
     @property
     def prints_results(self) -> bool:
@@ -140,6 +143,7 @@ class Session:
         work: How they are read.
         workers: How many at the same time.
         results: Where lines are kept; None: nowhere.
+        order: How a cluster's workers read them; None: this process does.
         account: What it came to.
     """
 
@@ -149,12 +153,12 @@ class Session:
     work: Work
     workers: int
     results: Results | None
+    order: Order | None = None
     account: Account = field(default_factory=Account)
 
     def run(self) -> None:
         """Read all films, telling each, and leave page, table and list of failures."""
-        teller = self._teller()
-        outcomes = read_films(self.films, self.work, self.results, workers=self.workers)
+        teller, outcomes = self._teller(), self._outcomes()
         with progress("Reading films") as stage:
             tick = stage("Reading films")
             for number, outcome in enumerate(outcomes, start=1):
@@ -164,6 +168,13 @@ class Session:
                 tick(number, max(self.most, number))
         teller.end()
         self._finish()
+
+    def _outcomes(self) -> Iterator[Outcome]:
+        if self.order is None:
+            return read_films(self.films, self.work, self.results, workers=self.workers)
+        from lucidray.cli.reading_apart import read_apart
+
+        return read_apart(self.films, self.order, self.results, workers=self.workers)
 
     def _teller(self) -> Teller:
         if self.wish.as_json:
@@ -248,16 +259,14 @@ def open_session(wish: Wish, films: FilmStream) -> Iterator[Session]:
         UnknownNameError: No such bundle, engine or finding.
     """
     wish.check()
-    most = films.most()
-    threads = wish.threads or available_threads()
-    workers = wish.workers or min(threads, max(most, 1))
-    bundle = load_bundle(
-        choose_bundle(wish.bundle), engine=wish.engine, threads=threads, streams=workers
-    )
-    named = tuple(
-        finding_of(each, bundle.findings, of=f"'{bundle.name}'") for each in wish.findings
-    )
+    most, chosen = films.most(), choose_bundle(wish.bundle)
     with ExitStack() as stack:
+        threads, workers = _shares(wish, most, stack)
+        streams = workers if wish.cluster is None else 1
+        bundle = load_bundle(chosen, engine=wish.engine, threads=threads, streams=streams)
+        named = tuple(
+            finding_of(each, bundle.findings, of=f"'{bundle.name}'") for each in wish.findings
+        )
         folder = wish.folder
         if folder is None and wish.as_html:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lucidray-")))
@@ -267,7 +276,37 @@ def open_session(wish: Wish, films: FilmStream) -> Iterator[Session]:
             results = stack.enter_context(kept)
             desk = Desk(folder, _keeps_pictures(bundle, wish), _side(most))
         work = Work(bundle, desk, named, wish.maps)
-        yield Session(wish, films, most, work, workers, results)
+        share = max(threads // workers, 1)
+        order = None if wish.cluster is None else _order(chosen, wish, work, share)
+        yield Session(wish, films, most, work, workers, results, order)
+
+
+def _shares(wish: Wish, most: int, stack: ExitStack) -> tuple[int, int]:
+    """Return processor threads and films at the same time, in all; joins the cluster if any."""
+    threads = wish.threads or available_threads()
+    if wish.cluster is not None:
+        from lucidray.cluster import connected, processors
+
+        cpus = max(threads, wish.workers or 1)
+        stack.enter_context(connected(wish.cluster, cpus=cpus))
+        threads = min(wish.threads or processors(), processors())
+    return threads, wish.workers or min(threads, max(most, 1))
+
+
+def _order(chosen: str, wish: Wish, work: Work, threads: int) -> Order:
+    from lucidray.cli.reading_apart import Order
+
+    file = Path(chosen)
+    return Order(
+        bundle=str(file.absolute()) if file.is_file() else chosen,
+        digest=work.bundle.digest,
+        engine=wish.engine,
+        threads=threads,
+        desk=work.desk and replace(work.desk, folder=work.desk.folder.absolute()),
+        findings=work.findings,
+        maps=work.maps,
+        here=Path.cwd(),
+    )
 
 
 def choose_bundle(named: str | None) -> str:

@@ -80,14 +80,24 @@ def read_films(
     Yields:
         A line for each film that was read or refused, a `Failure` for each that cannot be.
     """
-    outcomes = map_in_order(partial(_read, work), _tasks(paths, results), workers=workers)
-    for outcome in outcomes:
-        if results is not None and isinstance(outcome, dict):
-            results.add(outcome)
+    for outcome in map_in_order(partial(read_film, work), tasks(paths, results), workers=workers):
+        keep(outcome, results)
         yield outcome
 
 
-def _tasks(paths: Iterable[Path], results: Results | None) -> Iterator[Film | Failure | Earlier]:
+def keep(outcome: Outcome, results: Results | None) -> None:
+    """Append the line of a film that was read now, where results are kept."""
+    if results is not None and isinstance(outcome, dict):
+        results.add(outcome)
+
+
+def tasks(paths: Iterable[Path], results: Results | None) -> Iterator[Film | Failure | Earlier]:
+    """Yield what is to be done about each path: read it, tell why not, or tell what it was.
+
+    Args:
+        paths: Drawn as they are needed.
+        results: What was read before, and who is called how; None: nothing is kept.
+    """
     for path in paths:
         try:
             stamp = stamp_of(path)
@@ -113,7 +123,13 @@ def stamp_of(path: Path) -> Stamp:
     return Stamp(place, status.st_size, status.st_mtime_ns)
 
 
-def _read(work: Work, film: Film | Failure | Earlier) -> Outcome:
+def read_film(work: Work, film: Film | Failure | Earlier) -> Outcome:
+    """Read a film and write what is drawn of it; what is no film to be read is returned as it is.
+
+    Args:
+        work: How it is read.
+        film: The film.
+    """
     if not isinstance(film, Film):
         return film
     try:
