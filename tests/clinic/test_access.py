@@ -21,6 +21,7 @@ from lucidray_clinic.analyses.models import Reading
 from lucidray_clinic.cases import storage
 from lucidray_clinic.cases.models import Case, Instance
 from lucidray_clinic.curation.models import DataSet, DataSetVersion
+from lucidray_clinic.pacs.models import Arrival, Delivery, Peer, Rule
 from lucidray_clinic.patients.models import Merge, Patient
 from lucidray_clinic.studies.models import Study
 
@@ -89,6 +90,26 @@ ROUTES: dict[str, tuple[str, tuple[Role, ...]]] = {
     "emergencies": ("GET", (A,)),
     "review_emergency": ("POST", (A,)),
     "system": ("GET", (A,)),
+    "pacs": ("GET", (A, C)),
+    "pacs_state": ("GET", (A, C)),
+    "pacs_incoming": ("GET", (A, C)),
+    "pacs_look_again": ("POST", (A, C)),
+    "pacs_arrival_seen": ("POST", (A, C)),
+    "pacs_outgoing": ("GET", (A, C)),
+    "pacs_send_again": ("POST", (A, C)),
+    "pacs_delivery_seen": ("POST", (A, C)),
+    "pacs_import": ("GET", (A, C)),
+    "pacs_start_import": ("POST", (A, C)),
+    "pacs_peers": ("GET", (A,)),
+    "pacs_new_peer": ("GET", (A,)),
+    "pacs_peer": ("GET", (A,)),
+    "pacs_test_peer": ("POST", (A,)),
+    "pacs_rules": ("GET", (A,)),
+    "pacs_new_rule": ("GET", (A,)),
+    "pacs_rule": ("GET", (A,)),
+    "pacs_delete_rule": ("POST", (A,)),
+    "pacs_send_report": ("POST", (C,)),
+    "pacs_send_reading": ("POST", (A, C)),
     "models": ("GET", ALL),
     "model": ("GET", ALL),
     "compare_models": ("GET", ALL),
@@ -143,7 +164,7 @@ EMPTY = {"api-1:api-root"}
 #: Parts of a report or of an export that the row in question does not have.
 ABSENT = {
     *("sign_report", "print_report", "pdf_report", "report_picture", "download_data_set"),
-    *("api-1:decision", "api-1:reading_maps", "read_study", "study_picture"),
+    *("api-1:decision", "api-1:reading_maps", "read_study", "study_picture", "pacs_send_report"),
 }
 
 #: What some routes want to be sent; by argument name, or as it is.
@@ -159,6 +180,8 @@ SENT: dict[str, dict[str, Any]] = {
     },
     "api-1:boxes": {"version": 0, "boxes": []},
     "api-1:decision": {"reading": "reading", "decision": "accept"},
+    "pacs_send_report": {"peer": "peer"},
+    "pacs_send_reading": {"peer": "peer", "reading": "reading"},
     "sign_report": {"version": "1", "password": "a long enough password"},
     "add_addendum": {"text": "more", "password": "a long enough password"},
     "api-1:notes": {"text": "a note"},
@@ -184,7 +207,7 @@ def walk(
 WALKED = dict(walk())
 OURS = sorted(name for name in WALKED if not name.startswith(("admin:", "mfa_")))
 #: Models belong to the installation, not to a team.
-OF_ALL_TEAMS = {"bundle", "digest"}
+OF_ALL_TEAMS = {"bundle", "digest", "peer"}
 OF_ROWS = sorted(
     name for name, arguments in WALKED.items() if name in ROUTES and set(arguments) - OF_ALL_TEAMS
 )
@@ -217,6 +240,11 @@ def arguments(
         data_set=data_set, number=1, rule="best", digest="0" * 64, created_by=boss
     )
     moved: dict[str, list[str]] = {"cases": [], "identifiers": []}
+    peer = Peer.objects.create(name="Archive", ae_title="A", way="store")
+    arrival = Arrival.objects.create(
+        peer=peer, team=team, instance=film, state="failed", size=1, path="gone"
+    )
+    delivery = Delivery.objects.create(peer=peer, team=team, instance=film, reading=reading)
     wish = PurgeRequest.objects.create(
         team=team, kind="patient", row_id=gone.pk, reason="x", requested_by=boss
     )
@@ -242,6 +270,10 @@ def arguments(
         "bundle": bundle.pk,
         "digest": bundle.digest,
         "reading": reading.pk,
+        "peer": peer.pk,
+        "arrival": arrival.pk,
+        "delivery": delivery.pk,
+        "rule": Rule.objects.create(name="x", team=team).pk,
         "version": version.pk,
         "study": Study.objects.create(
             team=team, name="x", findings=[], design="unaided", seed=1, created_by=boss

@@ -1,4 +1,4 @@
-"""What the page of a case shows beside the films; apps above this one add what they know."""
+"""What the pages of a case show beside the films; apps above this one add what they know."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ class Section:
         name: Unique.
         template: Shows it, with what `fill` makes as ``content``.
         fill: Makes what the template shows.
+        page: Which page: ``"case"``, or ``"report"`` for that of its report.
     """
 
     order: int
     name: str
     template: str
     fill: Filler
+    page: str = "case"
 
 
 _SECTIONS: dict[str, Section] = {}
@@ -41,15 +43,17 @@ def add_section(section: Section) -> None:
     _SECTIONS[section.name] = section
 
 
-def sections_of(user: Any, case: Case) -> list[dict[str, Any]]:
+def sections_of(user: Any, case: Case, page: str = "case") -> list[dict[str, Any]]:
     """Return the sections of a case's page.
 
     Args:
         user: The person.
         case: The case.
+        page: As of `Section`.
     """
     filled = []
-    for section in sorted(_SECTIONS.values(), key=lambda one: one.order):
+    mine = [one for one in _SECTIONS.values() if one.page == page]
+    for section in sorted(mine, key=lambda one: one.order):
         content = section.fill(user, case)
         if content is not None:
             filled.append({"template": section.template, "content": content})

@@ -153,17 +153,19 @@ def pause_after(job: Job, tries: int = MAX_ATTEMPTS) -> timedelta | None:
     return None if job.attempts >= tries else timedelta(seconds=5 * 4**job.attempts)
 
 
-def renew(job: Job, seconds: float = LEASE_SECONDS) -> bool:
+def renew(job: Job, seconds: float = LEASE_SECONDS, **values: Any) -> bool:
     """Say that a worker is alive.
 
     Args:
         job: As `claim` returned it.
         seconds: For how long.
+        values: More that is to be written to its row, such as how far it is.
 
     Returns:
         Whether the job is still the worker's.
     """
-    return bool(held(job).update(lease_until=timezone.now() + timedelta(seconds=seconds)))
+    until = timezone.now() + timedelta(seconds=seconds)
+    return bool(held(job).update(lease_until=until, **values))
 
 
 def again(job: Job, **values: Any) -> bool:

@@ -206,6 +206,7 @@ class Arrival(Identified, Job, OfTeam):
         Peer, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     pictures = models.BooleanField(default=False)
+    seen_at = models.DateTimeField(null=True, blank=True)
 
     patient_path = "instance__case__patient_id"
     view_permission = "case.upload"
@@ -247,6 +248,7 @@ class Delivery(Identified, Job, OfTeam):
     pictures = models.BooleanField(default=False)
     software = models.CharField(max_length=40)
     objects_sent = models.JSONField(default=list, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True)
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )

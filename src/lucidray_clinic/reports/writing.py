@@ -8,6 +8,7 @@ from lucidray_clinic.accounts.roles import Permission
 from lucidray_clinic.analyses.telling import readings_of
 from lucidray_clinic.cases.models import Case
 from lucidray_clinic.cases.parts import patient_label
+from lucidray_clinic.cases.sections import sections_of
 from lucidray_clinic.reports import content, keyimages, services
 from lucidray_clinic.reports.forms import AddendumForm, FindingFormSet, ReportForm, SignForm
 from lucidray_clinic.reports.models import Report
@@ -108,6 +109,7 @@ def page_of(user: Any, case: Case, report: Report) -> dict[str, Any]:
         "has_password": user.has_usable_password(),
         "sign_form": SignForm(initial={"version": report.version}),
         "addendum_form": AddendumForm(),
+        "sections": sections_of(user, case, "report"),
     }
 
 
