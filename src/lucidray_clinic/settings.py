@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "lucidray_clinic.reports",
     "lucidray_clinic.curation",
     "lucidray_clinic.studies",
+    "lucidray_clinic.care",
     "lucidray_clinic.pacs",
     "django.contrib.admin",
     "django.contrib.auth",

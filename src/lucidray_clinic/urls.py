@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("lucidray_clinic.curation.urls")),
     path("", include("lucidray_clinic.studies.urls")),
     path("", include("lucidray_clinic.pacs.urls")),
+    path("", include("lucidray_clinic.care.urls")),
     path("", include("lucidray_clinic.administration.urls")),
     path("api/v1/", api.urls),
     path("django-admin/login/", one_door, name="admin_login"),

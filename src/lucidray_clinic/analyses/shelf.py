@@ -125,15 +125,17 @@ def loaded(bundle: ModelBundle) -> Bundle:
     return model
 
 
-def install(user: Any, path: Path) -> ModelBundle:
+def install(user: Any, path: Path, *, offered: bool = True) -> ModelBundle:
     """Put a bundle on the shelf after checking every byte and asking it its own test images.
 
     Args:
         user: Who installs it.
         path: The file; it stays where it is.
+        offered: Whether readers may use it at once; if not, it is retired from the start.
 
     Returns:
-        The bundle; where it was here already, that one, offered again if it was retired.
+        The bundle; where it was here already, that one, offered again if it was retired and is
+        to be offered.
 
     Raises:
         SiteError: It is no bundle, was changed, or does not give the answers it was written with.
@@ -150,11 +152,13 @@ def install(user: Any, path: Path) -> ModelBundle:
         raise SiteError(_unlike(checked), "self_test")
     known = bundles(retired=True).filter(digest=facts.digest).first()
     if known is not None:
-        return _offered_again(user, known)
+        return _offered_again(user, known) if offered else known
     _keep(path, facts.digest)
     with transaction.atomic():
         row = _row(facts, shipped=False, user=user)
         audit.record(user, "install model", row, digest=facts.digest)
+        if not offered:
+            row = retire(user, row.pk)
     return row
 
 
