@@ -18,6 +18,7 @@ from lucidray_clinic.accounts.roles import PERMISSIONS, Permission, Role, roles_
 from lucidray_clinic.administration.models import PurgeRequest
 from lucidray_clinic.analyses import shelf
 from lucidray_clinic.analyses.models import Reading
+from lucidray_clinic.care.models import DriftAlert, Shadow
 from lucidray_clinic.cases import storage
 from lucidray_clinic.cases.models import Case, Instance
 from lucidray_clinic.curation.models import DataSet, DataSetVersion
@@ -90,6 +91,15 @@ ROUTES: dict[str, tuple[str, tuple[Role, ...]]] = {
     "emergencies": ("GET", (A,)),
     "review_emergency": ("POST", (A,)),
     "system": ("GET", (A,)),
+    "care": ("GET", (A,)),
+    "shadow": ("GET", (A,)),
+    "start_shadow": ("POST", (A,)),
+    "install_shadow": ("POST", (A,)),
+    "stop_shadow": ("POST", (A,)),
+    "promote_shadow": ("POST", (A,)),
+    "roll_back_shadow": ("POST", (A,)),
+    "drift_seen": ("POST", (A,)),
+    "drift_reference": ("POST", (A,)),
     "pacs": ("GET", (A, C)),
     "pacs_state": ("GET", (A, C)),
     "pacs_incoming": ("GET", (A, C)),
@@ -207,7 +217,7 @@ def walk(
 WALKED = dict(walk())
 OURS = sorted(name for name in WALKED if not name.startswith(("admin:", "mfa_")))
 #: Models belong to the installation, not to a team.
-OF_ALL_TEAMS = {"bundle", "digest", "peer"}
+OF_ALL_TEAMS = {"bundle", "digest", "shadow", "alert", "peer"}
 OF_ROWS = sorted(
     name for name, arguments in WALKED.items() if name in ROUTES and set(arguments) - OF_ALL_TEAMS
 )
@@ -268,6 +278,10 @@ def arguments(
         "token": "unknown",
         "team": team.pk,
         "bundle": bundle.pk,
+        "shadow": Shadow.objects.create(
+            bundle=bundle, beside=bundle, films_since=timezone.now(), started_by=boss
+        ).pk,
+        "alert": DriftAlert.objects.create(kind="films", what="mean").pk,
         "digest": bundle.digest,
         "reading": reading.pk,
         "peer": peer.pk,
