@@ -27,7 +27,9 @@ class Opened:
     run: Callable[[], None]
 
 
-def open_room(home: Path, host: str, port: int, *, demo: bool, link: bool) -> Opened:
+def open_room(
+    home: Path, host: str, port: int, *, demo: bool, link: bool, node: bool = False
+) -> Opened:
     """Prepare a reading room in a data folder, made if it is not there.
 
     Args:
@@ -36,6 +38,7 @@ def open_room(home: Path, host: str, port: int, *, demo: bool, link: bool) -> Op
         port: Port to listen on.
         demo: Fill an empty room with invented patients.
         link: Make a one-time sign-in even where people have passwords.
+        node: Listen for films by DICOM, too.
 
     Returns:
         What to print, and how to serve.
@@ -50,7 +53,26 @@ def open_room(home: Path, host: str, port: int, *, demo: bool, link: bool) -> Op
     shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host  # noqa: S104
     address = f"http://{shown}:{port}/"
     fresh = demo or link or not user.has_usable_password()
-    return Opened(address, address + _link(user) if fresh else "", _server(settings, host, port))
+    serve = _server(settings, host, port)
+    return Opened(address, address + _link(user) if fresh else "", _with_workers(serve, node))
+
+
+def _with_workers(serve: Callable[[], None], node: bool) -> Callable[[], None]:
+    """Return what serves, and beside it does the jobs and listens, in threads of this process."""
+
+    def run() -> None:
+        from django.conf import settings
+
+        from lucidray_clinic.core.work import Worker
+        from lucidray_clinic.pacs.node import Room
+
+        if settings.NODE.embedded:
+            Worker().run_aside()
+        if node:
+            Room().run_aside()
+        serve()
+
+    return run
 
 
 def _set_up(home: Path, host: str, *, demo: bool) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 dicom = typer.Typer(
     help="DICOM objects of readings, and images without their patients: write, validate, "
-    "deidentify.",
+    "send, deidentify.",
     no_args_is_help=True,
 )
 app.add_typer(dicom, name="dicom", rich_help_panel=CARRY)
@@ -132,6 +132,57 @@ def validate(
 
 def _verdict(result: Any) -> str:
     return f"{len(result.errors)} errors" if result.errors else "valid"
+
+
+@dicom.command()
+def send(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="DICOM files, or folders of them.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="AET@HOST:PORT|URL",
+            help="An archive by C-STORE, or the address of its DICOMweb services.",
+        ),
+    ],
+    calling: Annotated[str, typer.Option(help="Our own AE title.")] = "LUCIDRAY",
+    tries: Annotated[int, typer.Option(min=1, max=20, help="How often each is tried.")] = 5,
+    tls: Annotated[bool, typer.Option("--tls", help="C-STORE over TLS.")] = False,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Our certificate in PEM, if the archive asks for one.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    authorities: Annotated[
+        Path | None, typer.Option(help="Certificates to believe; the system's otherwise.")
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="For DICOMweb; the password stands in LUCIDRAY_DICOMWEB_PASSWORD."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send DICOM files to an archive, by C-STORE or DICOMweb, again and again until it has them.
+
+    To send twice does no harm: an archive knows objects by their UIDs. The exit code is 2 if the
+    archive has not got all of them.
+    """
+    with needs("dicom", "sending DICOM objects"):
+        from lucidray.cli.dicom_send import Sender, send_files
+        from lucidray.dicom.network import Tls
+    paths = dicom_files(files)
+    safe = Tls(certificate, key, authorities) if tls or certificate or authorities else None
+    with progress("Sending") as stage:
+        told = send_files(paths, to, Sender(calling, tries, safe, user), stage("Sending files"))
+    lost = {str(path): why for path, why in zip(paths, told, strict=True) if why is not None}
+    if as_json:
+        print_json({"to": to, "sent": len(paths) - len(lost), "failed": lost})
+    else:
+        say(f"{len(paths) - len(lost):,} of {len(paths):,} files are in the archive.")
+        for name, why in lost.items():
+            print_error(f"{name}: {why}")
+    if lost:
+        raise typer.Exit(2)
 
 
 @dicom.command()

@@ -27,6 +27,10 @@ def serve(
     link: Annotated[
         bool, typer.Option("--link", help="Print a one-time sign-in for the first person.")
     ] = False,
+    node: Annotated[
+        bool,
+        typer.Option("--node", help="Take films by DICOM, too: of the peers of the PACS page."),
+    ] = False,
 ) -> None:
     """Open the reading room in a browser: patients, films, readings, reports.
 
@@ -36,7 +40,7 @@ def serve(
     with needs("clinic", "the reading room"):
         from lucidray_clinic.serving import open_room
 
-        room = open_room(data.expanduser().resolve(), host, port, demo=demo, link=link)
+        room = open_room(data.expanduser().resolve(), host, port, demo=demo, link=link, node=node)
     say(f"The reading room is open: {shown(room.address)}")
     if room.sign_in:
         say(f"Sign in once, within half an hour: {shown(room.sign_in)}")

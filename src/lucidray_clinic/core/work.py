@@ -15,6 +15,7 @@ from django.db import Error, close_old_connections
 from django.utils.module_loading import import_string
 
 from lucidray_clinic.core.jobs import Job, release_dead
+from lucidray_clinic.core.logs import told_without_values
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,12 @@ class Worker:
         """Stop after the job at hand."""
         self._stop.set()
 
+    def run_aside(self) -> threading.Thread:
+        """Work in a thread of this process."""
+        thread = threading.Thread(target=self.run, name="worker", daemon=True)
+        thread.start()
+        return thread
+
     def run(self, *, pause: float = 2.0, once: bool = False) -> None:
         """Work.
 
@@ -110,11 +117,12 @@ class Worker:
         return True
 
     def _safely(self, do: Callable[[], bool]) -> bool:
-        """Do something; a database that is away for a while ends no worker."""
+        """Do something; neither a database that is away nor one bad job ends a worker."""
         try:
             return do()
-        except Error as error:
-            log.error("the database does not answer: %s", type(error).__name__)  # noqa: TRY400
-            close_old_connections()
+        except Exception as error:
+            log.error("a job broke off: %s", told_without_values(error))  # noqa: TRY400
+            if isinstance(error, Error):
+                close_old_connections()
             self._stop.wait(1)
             return False
