@@ -55,6 +55,7 @@ def train(
     with needs("train", "training"):
         from lucidray.training import load_recipe
         from lucidray.training import train as fit
+        from lucidray.training.crew import speaks
     chosen = load_recipe(recipe, overrides=parse_settings(settings or []))
     with progress("Reading tables") as stage:
         run = fit(
@@ -66,6 +67,8 @@ def train(
             reading=stage("Reading images"),
             progress=stage("Training"),
         )
+    if not speaks():
+        return
     if as_json:
         print_json(describe_run(run))
         return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from lucidray.datasets.table import ImageTable
 from lucidray.records import Float32
 from lucidray.training.box_points import box_points
 from lucidray.training.boxes import prepare_boxed
+from lucidray.training.crew import crew, first, leads, one_by_one, size
+from lucidray.training.finder import check_finder, with_finder
 from lucidray.training.frozen import validation_logits
 from lucidray.training.job import Job, Row
 from lucidray.training.machine import Machine, this_machine
@@ -27,7 +30,7 @@ from lucidray.training.operating_point import choose_points
 from lucidray.training.order import batches
 from lucidray.training.pixels import Progress
 from lucidray.training.prediction import Predictions, as_predictions
-from lucidray.training.processor import keep_memory
+from lucidray.training.processor import choose_accelerator, keep_memory
 from lucidray.training.recipe import Recipe
 from lucidray.training.run import (
     Run,
@@ -61,6 +64,9 @@ def train(
 ) -> Run:
     """Train a recipe and leave a run folder.
 
+    Where torchrun or Ray Train started several processes that all call this, they train together as
+    `devices` processes do.
+
     The folder holds ``run.json`` (recipe, versions, seeds, digest of the data, timing),
     ``status``, the weights of each member (``best``, ``last``), ``history.csv``, ``split.csv``,
     ``validation.npz``, ``operating_points.json`` and ``log/`` for TensorBoard.
@@ -93,27 +99,33 @@ def train(
         KeyboardInterrupt: The user stopped it; ``resume`` goes on.
     """
     folder, started = Path(out), time.monotonic()
+    recipe = with_finder(recipe)
     keep_memory()
+    with crew(choose_accelerator()):
+        first(partial(_check, recipe, folder, resume))
+        cached = None if cache is None else Path(cache)
+        task = one_by_one(lambda: _task(recipe, data, cached, reading))
+        machine = this_machine(recipe.precision, devices=size() if size() > 1 else devices)
+        begun = first(partial(begin, folder, recipe, _facts(task, machine), resume=resume))
+        if resume and first(partial(read_status, folder)) == "finished":
+            return load_run(folder)
+        machine = replace(machine, **begun["machine"])
+        with _status(folder) if leads() else nullcontext(), torch.random.fork_rng():
+            steps = _Steps(recipe, task, progress)
+            shared = None if features is None else Path(features)
+            job = Job(recipe, task, machine, folder, save_every_s, steps, reading, shared)
+            first(partial(_write_split, folder / "split.csv", task))
+            members = _train_members(job)
+            conclude = _conclude_masks if recipe.model.decoder else _conclude
+            first(partial(conclude, job, begun, members, started))
+    return load_run(folder)
+
+
+def _check(recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Refuse a folder that is in the way, and a network that cannot be."""
     if not (resume and (folder / "run.json").is_file()):
         check_free(folder)
         _check_network(recipe)
-    cached = None if cache is None else Path(cache)
-    task = _task(recipe, data, cached, reading)
-    machine = this_machine(recipe.precision, devices=devices)
-    facts = _facts(task, machine)
-    begun = begin(folder, recipe, facts, resume=resume)
-    if resume and read_status(folder) == "finished":
-        return load_run(folder)
-    machine = replace(machine, **begun["machine"])
-    with _status(folder), torch.random.fork_rng():
-        steps = _Steps(recipe, task, progress)
-        shared = None if features is None else Path(features)
-        job = Job(recipe, task, machine, folder, save_every_s, steps, reading, shared)
-        _write_split(folder / "split.csv", task)
-        members = _train_members(job)
-        conclude = _conclude_masks if recipe.model.decoder else _conclude
-        conclude(job, begun, members, started)
-    return load_run(folder)
 
 
 def _task(
@@ -124,8 +136,11 @@ def _task(
 ) -> Task:
     if isinstance(data, Task):
         check_task_monitors(recipe, data)
+        check_finder(recipe, data.table)
         return data
-    return prepare(recipe, data, cache=cache, progress=reading)
+    task = prepare(recipe, data, cache=cache, progress=reading)
+    check_finder(recipe, task.table)
+    return task
 
 
 def prepare(
@@ -172,7 +187,7 @@ def _train_members(job: Job) -> list[dict[str, Any]]:
         done, member = train_member(job, seed, rows)
         rows += done
         members.append(member)
-    write_history(job.folder / "history.csv", rows)
+    first(partial(write_history, job.folder / "history.csv", rows))
     return members
 
 

@@ -70,9 +70,14 @@ class Learner(lightning.LightningModule):
         return DataLoader(Batches(self.setting.train, plan), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Return this process's share of the validation images."""
+        """Return this process's share of the validation images, as many as every other's.
+
+        Else one would wait for the others in vain; an image that two are given counts once.
+        """
         size, world = self.setting.phase.batch_size, self.trainer.world_size
-        order = np.arange(len(self.setting.validation))[self.trainer.global_rank :: world]
+        count = len(self.setting.validation)
+        order = np.resize(np.arange(count), -(-count // world) * world)
+        order = order[self.trainer.global_rank :: world]
         plan = [(0, order[start : start + size]) for start in range(0, len(order), size)]
         return DataLoader(Batches(self.setting.validation, plan), batch_size=None)
 

@@ -13,10 +13,13 @@ from typing import Any, Literal
 
 import lightning.pytorch as lightning
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lucidray.errors import ConfigError
+from lucidray.training.crew import size, size_here
 from lucidray.training.learner import Learner
 from lucidray.training.processor import Precision, choose_accelerator, choose_precision
 
@@ -31,6 +34,8 @@ _MEANT = (
     ".*is not writable.*",
     ".*module\\(s\\) in eval mode at the start of training.*",
 )
+
+_LOGGERS = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,7 @@ def _trainer(learner: Learner, machine: Machine, log: Path, watcher: Callback) -
     version = f"seed_{setting.seed}_phase_{setting.number}"
     return lightning.Trainer(
         accelerator="gpu" if machine.accelerator == "cuda" else machine.accelerator,
-        devices=machine.devices,
-        strategy="auto" if machine.devices == 1 else "ddp_spawn",
+        **_together(machine),
         precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
         logger=TensorBoardLogger(log, name="", version=version),
         callbacks=[watcher],
@@ -114,21 +118,49 @@ def _trainer(learner: Learner, machine: Machine, log: Path, watcher: Callback) -
     )
 
 
+def _together(machine: Machine) -> dict[str, Any]:
+    """Return how Lightning shares the work: not at all, among its own processes, or a crew's."""
+    if machine.devices == 1:
+        return {"devices": 1}
+    many: dict[str, Any] = {"sync_batchnorm": machine.accelerator == "cuda"}
+    if size() > 1:
+        return many | {"devices": size_here(), "strategy": "ddp", "plugins": [_Crew()]}
+    return many | {"devices": machine.devices, "strategy": "ddp_spawn", "plugins": [_Spawned()]}
+
+
+class _Spawned(LightningEnvironment):
+    """Processes that Lightning spawns: each is told who it is, and to be quiet."""
+
+    def set_global_rank(self, rank: int) -> None:
+        _hush()
+        super().set_global_rank(rank)
+
+
+class _Crew(TorchElasticEnvironment):
+    """Processes that are there already, on each machine as many as there happen to be."""
+
+    def validate_settings(self, num_devices: int, num_nodes: int) -> None:
+        """Ask nothing of their number."""
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Lightning from telling what we know, for a while."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
+    levels = [logger.level for logger in _LOGGERS]
     with warnings.catch_warnings():
-        for message in _MEANT:
-            warnings.filterwarnings("ignore", message=message)
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        _hush()
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
+            for logger, level in zip(_LOGGERS, levels, strict=True):
                 logger.setLevel(level)
+
+
+def _hush() -> None:
+    for message in _MEANT:
+        warnings.filterwarnings("ignore", message=message)
+    for logger in _LOGGERS:
+        logger.setLevel(logging.ERROR)
 
 
 class _Interruption(Callback):

@@ -17,6 +17,7 @@ from lucidray.models.freezing import freeze
 from lucidray.models.segmenter import Segmenter
 from lucidray.training.box_judging import BoxJudge
 from lucidray.training.boxes import DetectionLoss
+from lucidray.training.crew import first
 from lucidray.training.frozen import frozen_once
 from lucidray.training.job import Job, Row
 from lucidray.training.judging import FindingJudge, Judge, MaskJudge
@@ -51,13 +52,14 @@ def train_member(job: Job, seed: int, earlier: Sequence[Row]) -> tuple[list[Row]
     chosen: Row = {}
     for number in range(len(job.recipe.phases)):
         record = place / f"phase_{number}.json"
-        if not record.is_file():
+        if not first(record.is_file):
             _train_phase(job, model, seed, number, [*earlier, *rows])
+            first(record.is_file)  # the others wait until it is written
         done = json.loads(record.read_text(encoding="utf-8"))
         load_weights(place / f"phase_{number}.safetensors", model)
         rows += done["rows"]
         chosen = done["rows"][done["epoch"]]
-    return rows, _publish(job, seed, chosen)
+    return rows, first(partial(_publish, job, seed, chosen))
 
 
 def _publish(job: Job, seed: int, chosen: Row) -> dict[str, Any]:

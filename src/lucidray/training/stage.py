@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lucidray.errors import RunError
 from lucidray.training.averaging import load_moving
+from lucidray.training.crew import leads
 from lucidray.training.job import Row
 from lucidray.training.learner import Learner
 from lucidray.training.machine import Machine, fit
@@ -117,9 +118,10 @@ def run_phase(
     learner = Learner(model, setting, state)
     if not learner.finished:
         fit(learner, machine, log)
-        if machine.devices > 1:
+        if machine.devices > 1 and leads():
             learner = Learner(model, setting, load_state(place / "state.pt"))
-    _finish(learner, setting.phase, place, setting.number)
+    if leads():
+        _finish(learner, setting.phase, place, setting.number)
 
 
 def _finish(learner: Learner, phase: Phase, place: Path, number: int) -> None:
