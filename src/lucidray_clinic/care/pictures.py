@@ -126,11 +126,18 @@ def _figure(measure: dict[str, Any], history: list[DriftCheck]) -> dict[str, Any
     shown = dict(measure, title=title_of(measure["kind"], measure["what"]))
     shown["histogram"] = histogram(measure["bars_before"], measure["bars_now"])
     shown["line"] = _line(measure, history)
-    if measure["psi"] is None:
+    shown["p"] = _told_p(measure["p_value"])
+    if measure["kind"] in ("refusals", "agreement"):
         shown["percent"] = [
             None if measure[key] is None else round(100 * measure[key]) for key in ("before", "now")
         ]
     return shown
+
+
+def _told_p(p_value: float | None) -> str:
+    if p_value is None:
+        return ""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
 def _line(measure: dict[str, Any], history: list[DriftCheck]) -> str:

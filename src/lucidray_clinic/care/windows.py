@@ -74,9 +74,8 @@ def windows_of(bundle: ModelBundle | None, now: datetime | None = None) -> tuple
     chosen = Reference.objects.filter(bundle=bundle).first()
     if chosen is not None:
         return Window(chosen.start, min(chosen.end, current.start)), current
-    began = _began(bundle) or current.start
-    first = min(began + timedelta(days=REFERENCE_DAYS), current.start)
-    return Window(began, first), current
+    began = min(_began(bundle) or current.start, current.start)
+    return Window(began, min(began + timedelta(days=REFERENCE_DAYS), current.start)), current
 
 
 def readings_in(bundle: ModelBundle, window: Window) -> list[Seen]:

@@ -1,4 +1,4 @@
-"""``lucidray-clinic sign_in_link NAME``: a link that signs somebody in once."""
+"""``lucidray-clinic sign_in_link [NAME]``: a link that signs somebody in once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from lucidray_clinic.accounts.models import User
-from lucidray_clinic.accounts.services import make_one_time_link
+from lucidray_clinic.accounts.services import make_first_administrator, make_one_time_link
 
 
 class Command(BaseCommand):
@@ -17,11 +17,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the name."""
-        parser.add_argument("username")
+        parser.add_argument(
+            "username", nargs="?", help="left out: of the administrator whom an empty room is given"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         """Print."""
-        user = User.objects.filter(username=options["username"], is_active=True).first()
+        name = options["username"]
+        if name is None and not User.objects.exists():
+            user: User | None = make_first_administrator()
+        else:
+            user = User.objects.filter(username=name, is_active=True).first()
         if user is None:
-            raise CommandError("nobody active has this user name")
+            raise CommandError("nobody active has this user name" if name else "give a user name")
         self.stdout.write(f"/sign-in/{make_one_time_link(user)}/")
