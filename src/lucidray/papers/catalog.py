@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -105,6 +106,7 @@ class Plan:
         seeds: How often each arm is trained.
         weights: A local file of pretrained weights; None: none are to be had.
         resume: Whether finished and interrupted runs in `out` are taken up again.
+        cluster: Address of the Ray cluster whose workers train; ``""``: this process does.
     """
 
     data: Path
@@ -114,6 +116,7 @@ class Plan:
     seeds: int = 1
     weights: Path | None = None
     resume: bool = True
+    cluster: str = ""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -223,6 +226,7 @@ def run(
     weights: str | Path | None = None,
     progress: Progress | None = None,
     resume: bool = True,
+    cluster: str | None = None,
 ) -> Outcome:
     """Run a published experiment and write its page and its numbers.
 
@@ -238,6 +242,8 @@ def run(
         weights: A local file of pretrained weights; None: training from scratch, announced.
         progress: Called with steps done, steps in all and what is going on.
         resume: Whether earlier runs in `out` are taken up again.
+        cluster: Address of a Ray cluster over whose workers arms and seeds are spread; ``"local"``:
+            one that is started on this machine. None: this process does all.
 
     Returns:
         Where the page and the numbers are.
@@ -248,5 +254,18 @@ def run(
         DataError: The folder does not hold the data set.
     """
     file = None if weights is None else Path(weights)
-    plan = Plan(Path(data), Path(out), mode, scale, seeds, file, resume)
-    return paper.experiment(plan, progress)
+    plan = Plan(Path(data), Path(out), mode, scale, seeds, file, resume, cluster or "")
+    with at_hand(plan.cluster):
+        return paper.experiment(plan, progress)
+
+
+@contextmanager
+def at_hand(cluster: str) -> Iterator[None]:
+    """Be part of the cluster that is named while the block runs; ``""``: of none."""
+    if not cluster:
+        yield
+        return
+    from lucidray.cluster import connected
+
+    with connected(cluster):
+        yield

@@ -11,7 +11,7 @@ from typing import Any
 
 from lucidray.datasets import recognized
 from lucidray.errors import LucidRayError
-from lucidray.papers.catalog import Mode, Paper, Progress, Scale, papers, run
+from lucidray.papers.catalog import Mode, Paper, Progress, Scale, at_hand, papers, run
 from lucidray.report import Block, Link, Note, Report, Section, Table, write_report
 from lucidray.report.provenance import provenance_blocks, versions
 from lucidray.training.weights import write_text
@@ -49,6 +49,7 @@ def run_all(
     scale: Scale = "small",
     seeds: int = 1,
     progress: Progress | None = None,
+    cluster: str | None = None,
 ) -> tuple[Path, tuple[Chapter, ...]]:
     """Run every published experiment and write one page that leads to all.
 
@@ -62,6 +63,7 @@ def run_all(
         scale: As for `run`.
         seeds: As for `run`.
         progress: Called with steps done, steps in all and what is going on.
+        cluster: As for `run`.
 
     Returns:
         The page, and how each experiment went.
@@ -69,10 +71,13 @@ def run_all(
     entries = [entry.value for entry in papers.entries()]
     asked = {"mode": mode, "scale": scale, "seeds": seeds}
     chapters: list[Chapter] = []
-    for number, paper in enumerate(entries):
-        tell = _part(progress, number, len(entries), paper.name)
-        chapters.append(_chapter(paper, Path(data), Path(out) / paper.name, asked, tell))
-        page = write_report(_index(chapters, Path(data), Path(out), asked), Path(out, "index.html"))
+    with at_hand(cluster or ""):
+        for number, paper in enumerate(entries):
+            tell = _part(progress, number, len(entries), paper.name)
+            place = Path(out) / paper.name
+            chapters.append(_chapter(paper, Path(data), place, asked, tell, cluster))
+            index = _index(chapters, Path(data), Path(out), asked)
+            page = write_report(index, Path(out, "index.html"))
     return page, tuple(chapters)
 
 
@@ -106,7 +111,12 @@ def _part(progress: Progress | None, part: int, parts: int, name: str) -> Progre
 
 
 def _chapter(
-    paper: Paper, data: Path, out: Path, asked: Mapping[str, Any], progress: Progress
+    paper: Paper,
+    data: Path,
+    out: Path,
+    asked: Mapping[str, Any],
+    progress: Progress,
+    cluster: str | None,
 ) -> Chapter:
     folder = find_data(paper, data)
     kept = _kept(out, asked)
@@ -115,7 +125,7 @@ def _chapter(
         return Chapter(paper, folder, out / "report.html", kept, _seconds(out))
     start = time.monotonic()
     try:
-        outcome = run(paper, folder, out, **asked, progress=progress)
+        outcome = run(paper, folder, out, **asked, progress=progress, cluster=cluster)
     except (LucidRayError, OSError, RuntimeError) as error:
         return Chapter(paper, folder, None, {}, time.monotonic() - start, str(error))
     seconds = time.monotonic() - start

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-
+from lucidray.papers import background
 from lucidray.papers.cam_depth.comparing import contradictions
 from lucidray.papers.cam_depth.protocol import CUT, PHANTOM, SUBSTITUTE, describe
-from lucidray.papers.cam_depth.published import FAULTS, Network
+from lucidray.papers.cam_depth.published import FAULTS
 from lucidray.papers.cam_depth.story import Story
-from lucidray.report import Block, Note, Section, Table
+from lucidray.report import Note, Section
 from lucidray.report.bars import counts_figure
-from lucidray.report.provenance import provenance_blocks
 
 
 def data_section(story: Story) -> Section:
@@ -46,42 +44,6 @@ def _sharing(story: Story) -> tuple[Note, ...]:
     return ()
 
 
-def protocol_section(story: Story) -> Section:
-    """Say in words what was done, and list every number."""
-    steps = describe(story.chosen, story.plan.scale)
-    blocks: list[Block] = [Note(steps, f"Mode {story.plan.mode}, scale {story.plan.scale}")]
-    rows = tuple((name, _setting(value)) for name, value in vars(story.chosen).items())
-    blocks.append(Table(("Setting", "Value"), rows, "Every number of the protocol", numeric=()))
-    return Section("Protocol", tuple(blocks))
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(_setting(item) for item in value)
-    if isinstance(value, Network):
-        return f"{value.title} (`{value.backbone}`)"
-    if is_dataclass(value):
-        return ", ".join(f"{field.name} {getattr(value, field.name)}" for field in fields(value))
-    return str(value)
-
-
-def faults_section(story: Story) -> Section:
-    """Name what the publication contradicts, and what this mode does about it."""
-    rows = tuple((fault.what, fault.evidence, getattr(fault, story.plan.mode)) for fault in FAULTS)
-    columns = ("What", "How one sees it", f"Here ({story.plan.mode})")
-    checked = Note(
-        contradictions(),
-        "Table 3.1: every confusion matrix of 500 and 500 was tried",
-        "warning",
-    )
-    return Section(
-        "What the publication contradicts",
-        (checked, Table(columns, rows, numeric=(), wide=True)),
-    )
-
-
 def warnings(story: Story) -> tuple[Note, ...]:
     """Return what must be known before any number."""
     notes = []
@@ -89,11 +51,22 @@ def warnings(story: Story) -> tuple[Note, ...]:
         notes.append(Note(PHANTOM, "Phantoms, not patients", "warning"))
     if story.chosen.substitute and story.plan.scale != "smoke":
         notes.append(Note(SUBSTITUTE, "No pretrained weights: substitute schedule", "warning"))
-    if CUT[story.plan.scale]:
-        notes.append(Note(CUT[story.plan.scale], "What this scale leaves out", "warning"))
-    return tuple(notes)
+    return (*notes, *background.cut_notes(CUT, story.plan))
+
+
+def protocol_section(story: Story) -> Section:
+    """Say in words what was done, and list every number."""
+    steps = describe(story.chosen, story.plan.scale)
+    return background.protocol_section(steps, story.plan, story.chosen)
+
+
+def faults_section(story: Story) -> Section:
+    """Name what the publication contradicts, and what this mode does about it."""
+    title = "Table 3.1: every confusion matrix of 500 and 500 was tried"
+    checked = Note(contradictions(), title, "warning")
+    return background.faults_section(FAULTS, story.plan.mode, checked)
 
 
 def provenance_section(story: Story) -> Section:
     """Show commands and versions."""
-    return Section("Commands and versions", provenance_blocks(story.commands, dict(story.versions)))
+    return background.provenance_section(story.commands, story.versions)

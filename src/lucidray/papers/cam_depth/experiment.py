@@ -28,6 +28,7 @@ from lucidray.papers.cam_depth.recipes import build_recipe, weights_of
 from lucidray.papers.cam_depth.story import Story, plain
 from lucidray.papers.catalog import Outcome, Plan, Progress
 from lucidray.papers.diagnosing import Reading, diagnose
+from lucidray.papers.spreading import each
 from lucidray.records import Bool, Float64
 from lucidray.report import Panels, write_report
 from lucidray.report.provenance import versions
@@ -63,13 +64,13 @@ def run_cam_depth(plan: Plan, progress: Progress | None = None) -> Outcome:
     jobs = [(network, seed) for network in chosen.networks for seed in range(plan.seeds)]
     steps = Steps(progress, len(jobs) + 2)
     divided = divide(plan.data, plan.out, chosen, progress=steps.within(0, "images"))
-    trained = {
-        (network.name, seed): _train(
-            plan, build_recipe(network, seed, chosen, weights[network.name]), divided,
-            network, seed, steps.within(index, network.title),
-        )
-        for index, (network, seed) in enumerate(jobs, start=1)
-    }  # fmt: skip
+    calls = [
+        (build_recipe(network, seed, chosen, weights[network.name]), divided, network, seed)
+        for network, seed in jobs
+    ]
+    tells = [steps.within(index, network.title) for index, (network, _) in enumerate(jobs, start=1)]
+    names = [(network.name, seed) for network, seed in jobs]
+    trained = dict(zip(names, each(plan, _train, calls, tells), strict=True))
     last = steps.within(len(jobs) + 1, "explaining")
     story = _tell(plan, chosen, divided, trained, last)
     report = write_report(build(story), plan.out / "report.html")

@@ -6,16 +6,16 @@ import numpy as np
 
 from lucidray.metrics.resampling import Estimate
 from lucidray.metrics.statistics_groups import GroupTest
+from lucidray.papers.background import SMOKE_WORDS
 from lucidray.papers.cam_depth import background, sections
 from lucidray.papers.cam_depth.comparing import Pair, recheck
 from lucidray.papers.cam_depth.locating import DIFFERENCE, EHR
 from lucidray.papers.cam_depth.published import AUC, AUTHORS, QUESTION, TITLE, Network
 from lucidray.papers.cam_depth.sections import p_value
 from lucidray.papers.cam_depth.story import Story, deeper_minus_shallower
-from lucidray.papers.catalog import MODE_WORDS
+from lucidray.papers.summary import change_fact, order_head
 from lucidray.papers.wording import show, show_p
 from lucidray.report import Fact, Facts, Note, Report, Section, Table
-from lucidray.report.document import Tone
 
 _ENOUGH = 0.05
 
@@ -55,9 +55,8 @@ def build(story: Story) -> Report:
 def _head(story: Story) -> tuple[tuple[str, str], ...]:
     films = "phantoms" if story.divided.phantoms else "SIIM-ACR films"
     found = story.diagnosed
-    return (
-        ("Mode", f"{story.plan.mode}: {MODE_WORDS[story.plan.mode]}"),
-        ("Scale", story.plan.scale),
+    return order_head(
+        story.plan,
         ("Trainings", f"{len(story.runs)} ({story.plan.seeds} a network)"),
         ("Test", f"{found.images:,} {films}, {found.positives:,} with pneumothorax"),
     )
@@ -85,7 +84,9 @@ def summary_section(story: Story) -> Section:
         ),
     ]
     for _, shallow, deep, pair in story.depth_pairs():
-        facts.append(_change(f"{deep.title} − {shallow.title}", deeper_minus_shallower(pair, deep)))
+        facts.append(
+            change_fact(f"{deep.title} − {shallow.title}", deeper_minus_shallower(pair, deep))
+        )
     return Section("Summary", (Facts(tuple(facts)), *_verdict(story)))
 
 
@@ -93,20 +94,9 @@ def _or_low(found: Estimate) -> float:
     return found.value if np.isfinite(found.value) else -np.inf
 
 
-def _change(label: str, found: Estimate) -> Fact:
-    tone: Tone = "plain"
-    if np.isfinite(found.low) and found.low > 0:
-        tone = "good"
-    elif np.isfinite(found.high) and found.high < 0:
-        tone = "bad"
-    value = f"{found.value:+.3f}".replace("-", "−")
-    interval = f"[{found.low:+.3f}, {found.high:+.3f}]".replace("-", "−")
-    return Fact(f"Diff_GradCAM, {label}", value, interval, tone)
-
-
 def _verdict(story: Story) -> tuple[str, ...]:
     if story.plan.scale == "smoke":
-        return ("At this scale the numbers mean nothing; they show that everything runs.",)
+        return (SMOKE_WORDS,)
     found = [_chance_sentence(story), *(_sentence(*each) for each in story.depth_pairs())]
     if story.plan.seeds == 1:
         found.append(

@@ -50,6 +50,9 @@ class Network:
     backbone: str
     description: str
 
+    def __str__(self) -> str:
+        return f"{self.title} (`{self.backbone}`)"
+
     @property
     def arm(self) -> Arm:
         """The network as an arm of the experiment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lucidray.metrics.class_tables import ClassRow, check_classes
+from lucidray.papers import background
 from lucidray.papers.cam_roi.protocol import CUT, OWN, SCRATCH, describe
 from lucidray.papers.cam_roi.published import (
     BRAIN,
@@ -16,7 +17,6 @@ from lucidray.papers.cam_roi.published import (
 )
 from lucidray.papers.cam_roi.story import Chapter, Story
 from lucidray.report import Block, Note, Section, Table
-from lucidray.report.provenance import provenance_blocks
 
 
 def warnings(story: Story) -> tuple[Note, ...]:
@@ -24,8 +24,7 @@ def warnings(story: Story) -> tuple[Note, ...]:
     notes = []
     if story.chosen.scratch:
         notes.append(Note(SCRATCH, "No pretrained weights: random filters", "warning"))
-    if CUT[story.plan.scale]:
-        notes.append(Note(CUT[story.plan.scale], "What this scale leaves out", "warning"))
+    notes.extend(background.cut_notes(CUT, story.plan))
     if not story.chosen.normalize:
         text = (
             "EfficientNet's images are divided by 255 twice before they are normalized, as Keras "
@@ -84,47 +83,6 @@ def _data(chapter: Chapter, *, distinct: bool) -> list[Block]:
     return blocks
 
 
-def protocol_section(story: Story) -> Section:
-    """Say in words what was done, and list every number."""
-    steps = describe(story.chosen, story.plan.scale)
-    rows = tuple((name, _setting(value)) for name, value in vars(story.chosen).items())
-    blocks: list[Block] = [
-        Note(
-            tuple(step for step in steps if step not in (SCRATCH, OWN)),
-            f"Mode {story.plan.mode}, scale {story.plan.scale}",
-        )
-    ]
-    if story.chosen.own:
-        blocks.append(Note(OWN, "Not in the publication"))
-    blocks.append(
-        Table(("Setting", "Value"), rows, "Every number of the protocol", numeric=(), wide=True)
-    )
-    return Section("Protocol", tuple(blocks))
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{role}: {name}" for role, name in value.items())
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return "all" if value is None else str(value)
-
-
-def faults_section(story: Story) -> Section:
-    """Name what the publication contradicts, and what this mode does about it."""
-    rows = tuple((fault.what, fault.evidence, getattr(fault, story.plan.mode)) for fault in FAULTS)
-    columns = ("What", "How one sees it", f"Here ({story.plan.mode})")
-    return Section(
-        "What the publication contradicts",
-        (
-            Note(contradictions(), "The printed sums, done again", "warning"),
-            Table(columns, rows, numeric=(), wide=True),
-        ),
-    )
-
-
 def contradictions() -> tuple[str, ...]:
     """Return what of the printed brain class table cannot be true together."""
     lines: list[str] = []
@@ -142,6 +100,20 @@ def contradictions() -> tuple[str, ...]:
     return tuple(lines)
 
 
+def protocol_section(story: Story) -> Section:
+    """Say in words what was done, and list every number."""
+    steps = describe(story.chosen, story.plan.scale)
+    ours = (Note(OWN, "Not in the publication"),) if story.chosen.own else ()
+    told = tuple(step for step in steps if step not in (SCRATCH, OWN))
+    return background.protocol_section(told, story.plan, story.chosen, *ours, wide=True)
+
+
+def faults_section(story: Story) -> Section:
+    """Name what the publication contradicts, and what this mode does about it."""
+    checked = Note(contradictions(), "The printed sums, done again", "warning")
+    return background.faults_section(FAULTS, story.plan.mode, checked)
+
+
 def provenance_section(story: Story) -> Section:
     """Show commands and versions."""
-    return Section("Commands and versions", provenance_blocks(story.commands, dict(story.versions)))
+    return background.provenance_section(story.commands, story.versions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from lucidray.papers.cam_roi.pictures import examples
 from lucidray.papers.cam_roi.protocol import Settings, settings
 from lucidray.papers.cam_roi.story import Chapter, Story, plain
 from lucidray.papers.catalog import Outcome, Plan, Progress
+from lucidray.papers.spreading import each
 from lucidray.records import Bool
 from lucidray.report import write_report
 from lucidray.report.provenance import versions
@@ -44,11 +46,23 @@ def run_cam_roi(plan: Plan, progress: Progress | None = None) -> Outcome:
     chosen = settings(plan.mode, plan.scale)
     found = find_sets(plan.data)
     parts = len(found) * (plan.seeds + 1)
-    chapters = []
-    for number, (name, root) in enumerate(found.items()):
-        tell = _part(progress, number * (plan.seeds + 1), parts, f"{name}: ")
-        material = prepare(name, root, chosen, _counted(tell, "images"))
-        chapters.append(_chapter(plan, chosen, material, progress, number, parts))
+    materials = [
+        prepare(name, root, chosen, _counted(_part(progress, number, parts, f"{name}: "), "images"))
+        for number, (name, root) in enumerate(found.items())
+    ]
+    calls: list[tuple[Place]] = []
+    tells: list[Tell] = []
+    for material in materials:
+        for seed in range(plan.seeds):
+            place = Place(material, chosen, seed, plan.out / "runs" / material.name, plan.resume)
+            part, where = len(found) + len(calls), f"{material.name}, seed {seed}: "
+            calls.append((place,))
+            tells.append(_part(progress, part, parts, where))
+    done = iter(each(plan, _phases, calls, tells))
+    chapters = [
+        _chapter(chosen, material, [next(done) for _ in range(plan.seeds)])
+        for material in materials
+    ]
     commands = (
         f"lucidray paper run cam_roi --data {plan.data} --out {plan.out} --mode {plan.mode} "
         f"--scale {plan.scale} --seeds {plan.seeds}",
@@ -64,7 +78,7 @@ def run_cam_roi(plan: Plan, progress: Progress | None = None) -> Outcome:
 def _part(progress: Progress | None, part: int, parts: int, where: str) -> Tell:
     """Lay the progress of the parts end to end, a thousand steps each."""
 
-    def tell(done: int, total: int, what: str) -> None:
+    def tell(done: int, total: int, what: str = "") -> None:
         if progress is not None:
             progress(1000 * part + round(1000 * done / max(total, 1)), 1000 * parts, where + what)
 
@@ -75,23 +89,15 @@ def _counted(tell: Tell, what: str) -> Callable[[int, int], None]:
     return lambda done, total: tell(done, total, what)
 
 
-def _chapter(
-    plan: Plan,
-    chosen: Settings,
-    material: Material,
-    progress: Progress | None,
-    number: int,
-    parts: int,
-) -> Chapter:
-    folder = plan.out / "runs" / material.name
-    runs: list[dict[Arm, Fitted]] = []
-    explained: list[Explained] = []
-    for seed in range(plan.seeds):
-        part = number * (plan.seeds + 1) + 1 + seed
-        tell = _part(progress, part, parts, f"{material.name}, seed {seed}: ")
-        found, maps = run_phases(Place(material, chosen, seed, folder, plan.resume), tell)
-        runs.append(found)
-        explained.append(maps)
+Phases = tuple[dict[Arm, Fitted], Explained]
+
+
+def _phases(plan: Plan, place: Place, tell: Tell) -> Phases:
+    return run_phases(replace(place, resume=plan.resume), tell)
+
+
+def _chapter(chosen: Settings, material: Material, done: list[Phases]) -> Chapter:
+    runs, explained = [found for found, _ in done], [maps for _, maps in done]
     clean = material.clean()
     return Chapter(
         material,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from lucidray.papers.background import SMOKE_WORDS
 from lucidray.papers.cam_roi import background, sections
-from lucidray.papers.cam_roi.measure import ACCURACY, Difference
+from lucidray.papers.cam_roi.measure import ACCURACY
 from lucidray.papers.cam_roi.published import AUTHORS, QUESTION, SET_TITLES, TITLE
 from lucidray.papers.cam_roi.story import Chapter, Story
-from lucidray.papers.catalog import MODE_WORDS
+from lucidray.papers.summary import change_fact, order_head
 from lucidray.papers.wording import show, show_p
-from lucidray.report import Block, Fact, Facts, Report, Section
-from lucidray.report.document import Tone
+from lucidray.report import Block, Facts, Report, Section
 
 _STRATEGIES = {"frozen": "frozen", "partly": "last 25 %", "all": "trained whole"}
 
@@ -49,9 +49,8 @@ def _head(story: Story) -> tuple[tuple[str, str], ...]:
     tests = "; ".join(
         f"{SET_TITLES[item.material.name].lower()}: {item.raw.images:,}" for item in story.chapters
     )
-    return (
-        ("Mode", f"{story.plan.mode}: {MODE_WORDS[story.plan.mode]}"),
-        ("Scale", story.plan.scale),
+    return order_head(
+        story.plan,
         ("Networks", f"{trainings} ({story.plan.seeds} of each kind)"),
         ("Test images", tests),
     )
@@ -67,7 +66,7 @@ def summary_section(story: Story) -> Section:
 
 def _facts(chapter: Chapter) -> Facts:
     found = [
-        _change(item, f"{item.arm.role}, {word}: ROI − full")
+        change_fact(f"{item.arm.role}, {word}: ROI − full", item.accuracy)
         for strategy, word in _STRATEGIES.items()
         for item in chapter.clean.differences
         if item.arm.strategy == strategy and item.arm.view == "overlay"
@@ -75,20 +74,9 @@ def _facts(chapter: Chapter) -> Facts:
     return Facts(tuple(found))
 
 
-def _change(item: Difference, label: str) -> Fact:
-    one = item.accuracy
-    tone: Tone = "plain"
-    if one.low < one.high and one.low > 0:
-        tone = "good"
-    elif one.low < one.high and one.high < 0:
-        tone = "bad"
-    value, _, interval = show(one, signed=True).partition(" ")
-    return Fact(label, value, interval, tone)
-
-
 def _verdict(story: Story, chapter: Chapter) -> str:
     if story.plan.scale == "smoke":
-        return "At this scale the numbers mean nothing; they show that everything runs."
+        return SMOKE_WORDS
     found = chapter.clean.differences
     sure = [item for item in found if item.adjusted_p < 0.05]
     better = [item for item in sure if item.accuracy.value > 0]

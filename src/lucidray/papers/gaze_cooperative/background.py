@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lucidray.metrics import wilson_interval
+from lucidray.papers import background
 from lucidray.papers.gaze_cooperative.protocol import CUT, PHANTOM, SUBSTITUTE, describe
 from lucidray.papers.gaze_cooperative.published import (
     FAULTS,
@@ -10,9 +11,8 @@ from lucidray.papers.gaze_cooperative.published import (
     TABLE_1,
 )
 from lucidray.papers.gaze_cooperative.story import Story
-from lucidray.report import Block, Note, Section, Table
+from lucidray.report import Note, Section
 from lucidray.report.bars import counts_figure
-from lucidray.report.provenance import provenance_blocks
 
 
 def data_section(story: Story) -> Section:
@@ -48,33 +48,6 @@ def _sharing(story: Story) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def protocol_section(story: Story) -> Section:
-    """Say in words what was done, and list every number."""
-    steps = describe(story.chosen, story.plan.scale)
-    blocks: list[Block] = [Note(steps, f"Mode {story.plan.mode}, scale {story.plan.scale}")]
-    rows = tuple((name, _setting(value)) for name, value in vars(story.chosen).items())
-    blocks.append(Table(("Setting", "Value"), rows, "Every number of the protocol", numeric=()))
-    return Section("Protocol", tuple(blocks))
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return str(value)
-
-
-def faults_section(story: Story) -> Section:
-    """Name what the publication contradicts, and what this mode does about it."""
-    rows = tuple((fault.what, fault.evidence, getattr(fault, story.plan.mode)) for fault in FAULTS)
-    columns = ("What", "How one sees it", f"Here ({story.plan.mode})")
-    checked = Note(contradictions(), "Table 4.1, done again", "warning")
-    return Section(
-        "What the publication contradicts", (checked, Table(columns, rows, numeric=(), wide=True))
-    )
-
-
 def contradictions() -> tuple[str, ...]:
     """Return what the sums of Table 4.1 say: means of classes, and intervals of accuracy."""
     lines = []
@@ -98,9 +71,19 @@ def warnings(story: Story) -> tuple[Note, ...]:
         notes.append(Note(PHANTOM, "Phantoms and a simulated reader", "warning"))
     if story.chosen.substitute and story.plan.scale != "smoke":
         notes.append(Note(SUBSTITUTE, "No pretrained weights: substitute schedule", "warning"))
-    if CUT[story.plan.scale]:
-        notes.append(Note(CUT[story.plan.scale], "What this scale leaves out", "warning"))
-    return tuple(notes)
+    return (*notes, *background.cut_notes(CUT, story.plan))
+
+
+def protocol_section(story: Story) -> Section:
+    """Say in words what was done, and list every number."""
+    steps = describe(story.chosen, story.plan.scale)
+    return background.protocol_section(steps, story.plan, story.chosen)
+
+
+def faults_section(story: Story) -> Section:
+    """Name what the publication contradicts, and what this mode does about it."""
+    checked = Note(contradictions(), "Table 4.1, done again", "warning")
+    return background.faults_section(FAULTS, story.plan.mode, checked)
 
 
 def provenance_section(story: Story) -> Section:
@@ -111,5 +94,6 @@ def provenance_section(story: Story) -> Section:
         if story.bundle
         else f"No bundle was written: {story.no_bundle}"
     )
-    blocks = provenance_blocks(story.commands, dict(story.versions))
-    return Section("Bundle, commands and versions", (text, *blocks))
+    return background.provenance_section(
+        story.commands, story.versions, text, title="Bundle, commands and versions"
+    )

@@ -18,7 +18,7 @@ from lucidray.papers.gaze_cooperative.protocol import Settings, settings
 from lucidray.papers.gaze_cooperative.published import ARMS, FINDINGS, GRAD_CAM, JUDGES, LOOKERS
 from lucidray.papers.gaze_cooperative.stages import Films, Ground, Tell, prepare
 from lucidray.papers.gaze_cooperative.story import Story, plain
-from lucidray.papers.gaze_cooperative.training import PARTS, Seed, train_seed
+from lucidray.papers.gaze_cooperative.training import PARTS, Seed, train_apart, train_seed
 from lucidray.report import write_report
 from lucidray.report.provenance import versions
 from lucidray.training.fit import patients
@@ -105,6 +105,8 @@ def train_and_measure(plan: Plan, chosen: Settings, progress: Progress | None = 
     steps = Steps(progress, 2 + plan.seeds * len(PARTS))
     divided = divide(plan.data, plan.out, chosen, progress=steps.within(0, "films"))
     ground = Ground(chosen, _parts(divided, chosen, plan), plan.out)
+    if plan.cluster:
+        train_apart(plan, divided, ground, steps)
     seeds = []
     for seed in range(plan.seeds):
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lucidray.papers.catalog import MODE_WORDS
+from lucidray.papers.background import SMOKE_WORDS
 from lucidray.papers.gaze_cooperative import background, sections
 from lucidray.papers.gaze_cooperative.measure import GAZE_CC, GAZE_KL, GAZE_SIM
 from lucidray.papers.gaze_cooperative.published import (
@@ -20,6 +20,7 @@ from lucidray.papers.gaze_cooperative.published import (
 )
 from lucidray.papers.gaze_cooperative.sections import MEASURE_WORDS, told
 from lucidray.papers.gaze_cooperative.story import Story
+from lucidray.papers.summary import order_head
 from lucidray.papers.wording import show_p
 from lucidray.report import Fact, Facts, Report, Section
 from lucidray.report.document import Tone
@@ -58,9 +59,8 @@ def build(story: Story) -> Report:
 
 def _head(story: Story) -> tuple[tuple[str, str], ...]:
     films = "phantoms" if story.divided.phantoms else "films"
-    return (
-        ("Mode", f"{story.plan.mode}: {MODE_WORDS[story.plan.mode]}"),
-        ("Scale", story.plan.scale),
+    return order_head(
+        story.plan,
         ("Trainings", f"{len(story.runs)} ({story.plan.seeds} a network)"),
         ("Test", f"{story.films:,} {films} of {story.patients:,} patients"),
     )
@@ -95,7 +95,7 @@ def _value(number: float) -> str:
 
 def _sentences(story: Story) -> tuple[str, ...]:
     if story.plan.scale == "smoke":
-        return ("At this scale the numbers mean nothing; they show that everything runs.",)
+        return (SMOKE_WORDS,)
     found = [
         _against_unet(story),
         _ablations(story),

@@ -12,7 +12,7 @@ import torch
 from lucidray.explain import explain
 from lucidray.images.geometry import heatmap_to_source, identity
 from lucidray.models import Classifier, GazeClassifier
-from lucidray.papers.arm_run import ArmRun, read_history, tell_run
+from lucidray.papers.arm_run import ArmRun, Steps, read_history, tell_run
 from lucidray.papers.catalog import Plan
 from lucidray.papers.gaze_cooperative.films import Divided
 from lucidray.papers.gaze_cooperative.protocol import Settings
@@ -42,12 +42,16 @@ from lucidray.papers.gaze_cooperative.stages import (
     train_graph,
     train_unet,
 )
+from lucidray.papers.spreading import each
 from lucidray.records import Float32
 from lucidray.training import Run, predict, pretrain, train
 from lucidray.training.inputs import normalize, to_unit
 
 #: What one seed is made of, in order.
 PARTS = ("triplets", DN_CL, DN, INCEPTION, UNET, RES_SE, MT_UNET, FULL, GRAPH, GRAD_CAM)
+
+#: Those that need no other network, but for the one that triplets begin.
+_ALONE = (DN_CL, DN, INCEPTION, UNET, RES_SE, MT_UNET, GRAPH)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,38 @@ def train_seed(
     maps = grad_cam_maps(encoder, ground.parts["test"], ground.chosen, told[GRAD_CAM])
     saw[GRAD_CAM] = Saw(saw[DN_CL].told, gaze=maps)
     return Seed(saw, network.eval(), runs[DN_CL], triplets)
+
+
+def train_apart(plan: Plan, divided: Divided, ground: Ground, steps: Steps) -> None:
+    """Train on the plan's cluster what needs no other network; `train_seed` takes it up.
+
+    Args:
+        plan: What is asked for.
+        divided: The films.
+        ground: What all trainings share.
+        steps: Told how far it is.
+    """
+    calls = [(divided, ground, arm, seed) for seed in range(plan.seeds) for arm in _ALONE]
+    tells = [
+        steps.within(1 + seed * len(PARTS) + PARTS.index(arm), arm) for _, _, arm, seed in calls
+    ]
+    each(plan, _train_alone, calls, tells)
+
+
+def _train_alone(
+    plan: Plan, divided: Divided, ground: Ground, arm: str, seed: int, tell: Tell
+) -> None:
+    weights = weights_of(ground.chosen, plan.weights)
+    start, other = weights[ground.chosen.encoder], weights[ground.chosen.other]
+    if arm == DN_CL:
+        _, start = _pretrain(plan, divided, ground, seed, start, tell)
+    if arm in (DN_CL, DN, INCEPTION):
+        given = other if arm == INCEPTION else start
+        _classify(plan, divided, ground, arm, seed, given, tell)
+    elif arm == GRAPH:
+        train_graph(ground, seed, tell)
+    else:
+        train_unet(ground, arm, seed, tell)
 
 
 def _pretrain(

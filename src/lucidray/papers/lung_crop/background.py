@@ -7,6 +7,7 @@ import numpy as np
 from lucidray.metrics.checks import check_counts
 from lucidray.metrics.confusion import Counts, accuracy
 from lucidray.metrics.implied import check_rates
+from lucidray.papers import background
 from lucidray.papers.lung_crop.measure import macro_f1
 from lucidray.papers.lung_crop.protocol import CUT, SUBSTITUTE, describe
 from lucidray.papers.lung_crop.published import (
@@ -24,7 +25,6 @@ from lucidray.papers.lung_crop.published import (
 from lucidray.papers.lung_crop.story import Story
 from lucidray.report import Block, Note, Section, Table
 from lucidray.report.bars import counts_figure
-from lucidray.report.provenance import provenance_blocks
 
 
 def data_section(story: Story) -> Section:
@@ -66,33 +66,6 @@ def data_section(story: Story) -> Section:
         f"(Kermany et al. 2018, CC BY 4.0): {used:,} of {divided.available:,} images in the folder."
     )
     return Section("Data", (text, figure, table, *notes))
-
-
-def protocol_section(story: Story) -> Section:
-    """Say in words what was done, and list every number."""
-    steps = describe(story.chosen, story.plan.scale)
-    blocks: list[Block] = [Note(steps, f"Mode {story.plan.mode}, scale {story.plan.scale}")]
-    if story.chosen.substitute:
-        blocks.append(Note(SUBSTITUTE, "Substitute schedule", "warning"))
-    rows = tuple((name, _setting(value)) for name, value in vars(story.chosen).items())
-    blocks.append(Table(("Setting", "Value"), rows, "Every number of the protocol", numeric=()))
-    return Section("Protocol", tuple(blocks))
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "all" if value is None else str(value)
-
-
-def faults_section(story: Story) -> Section:
-    """Name what the publication contradicts, and what this mode does about it."""
-    rows = tuple((fault.what, fault.evidence, getattr(fault, story.plan.mode)) for fault in FAULTS)
-    columns = ("What", "How one sees it", f"Here ({story.plan.mode})")
-    return Section(
-        "What the publication contradicts",
-        (*arithmetic(), Table(columns, rows, numeric=(), wide=True)),
-    )
 
 
 def arithmetic() -> tuple[Block, ...]:
@@ -143,11 +116,22 @@ def warnings(story: Story) -> tuple[Note, ...]:
     notes = []
     if story.chosen.substitute and story.plan.scale != "smoke":
         notes.append(Note(SUBSTITUTE, "No pretrained weights: substitute schedule", "warning"))
-    if CUT[story.plan.scale]:
-        notes.append(Note(CUT[story.plan.scale], "What this scale leaves out", "warning"))
-    return tuple(notes)
+    return (*notes, *background.cut_notes(CUT, story.plan))
+
+
+def protocol_section(story: Story) -> Section:
+    """Say in words what was done, and list every number."""
+    note = Note(SUBSTITUTE, "Substitute schedule", "warning")
+    remarks = (note,) if story.chosen.substitute else ()
+    steps = describe(story.chosen, story.plan.scale)
+    return background.protocol_section(steps, story.plan, story.chosen, *remarks)
+
+
+def faults_section(story: Story) -> Section:
+    """Name what the publication contradicts, and what this mode does about it."""
+    return background.faults_section(FAULTS, story.plan.mode, *arithmetic())
 
 
 def provenance_section(story: Story) -> Section:
     """Show commands and versions."""
-    return Section("Commands and versions", provenance_blocks(story.commands, dict(story.versions)))
+    return background.provenance_section(story.commands, story.versions)

@@ -24,6 +24,7 @@ from lucidray.papers.lung_crop.recipes import build_recipe
 from lucidray.papers.lung_crop.shrinking import shrink_first
 from lucidray.papers.lung_crop.splitting import FINDING, Divided, divide
 from lucidray.papers.lung_crop.story import Story, plain
+from lucidray.papers.spreading import each
 from lucidray.records import Float64
 from lucidray.report import write_report
 from lucidray.report.provenance import versions
@@ -63,10 +64,9 @@ def run_lung_crop(plan: Plan, progress: Progress | None = None) -> Outcome:
     tables = {arm.name: divided.table for arm in arms}
     if crops is not None:
         tables[LUNG_MASK.name] = crops.table
-    trained = {
-        (arm, seed): _train(plan, chosen, tables[arm], arm, seed, steps.within(index, arm))
-        for index, (arm, seed) in enumerate(jobs, start=1)
-    }
+    calls = [(chosen, tables[arm], arm, seed) for arm, seed in jobs]
+    tells = [steps.within(index, arm) for index, (arm, _) in enumerate(jobs, start=1)]
+    trained = dict(zip(jobs, each(plan, _train, calls, tells), strict=True))
     last = steps.within(len(jobs) + 1, "measuring")
     story = _tell(plan, chosen, divided, crops, trained)
     report = write_report(build(story), plan.out / "report.html")

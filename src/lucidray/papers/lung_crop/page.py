@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from lucidray.metrics.resampling import Estimate
-from lucidray.papers.catalog import MODE_WORDS, Arm
+from lucidray.papers.background import SMOKE_WORDS
+from lucidray.papers.catalog import Arm
 from lucidray.papers.lung_crop import background, sections
 from lucidray.papers.lung_crop.measure import (
     AVERAGE_PRECISION,
     BALANCED_ACCURACY,
-    Difference,
     matched_name,
     published_point_name,
 )
@@ -27,11 +27,11 @@ from lucidray.papers.lung_crop.published import (
     TITLE,
 )
 from lucidray.papers.lung_crop.story import Story
+from lucidray.papers.summary import change_fact, estimate_fact, order_head
 from lucidray.papers.wording import show
-from lucidray.report import Block, Fact, Facts, Note, Report, Section, Table
+from lucidray.report import Block, Facts, Note, Report, Section, Table
 from lucidray.report.bars import Estimate as Mark
 from lucidray.report.bars import bars_figure
-from lucidray.report.document import Tone
 
 _ROWS = (ACCURACY, AUC, NORMAL_RECALL, PNEUMONIA_RECALL, MACRO_F1)
 _MORE = (AVERAGE_PRECISION, BALANCED_ACCURACY)
@@ -70,9 +70,8 @@ def build(story: Story) -> Report:
 
 def _head(story: Story) -> tuple[tuple[str, str], ...]:
     measured = story.measured
-    return (
-        ("Mode", f"{story.plan.mode}: {MODE_WORDS[story.plan.mode]}"),
-        ("Scale", story.plan.scale),
+    return order_head(
+        story.plan,
         ("Trainings", f"{len(story.runs)} ({story.plan.seeds} an arm)"),
         ("Test", f"{measured.images:,} images of {measured.patients:,} patients"),
     )
@@ -82,36 +81,19 @@ def summary_section(story: Story) -> Section:
     """Say what came out, in four numbers and two sentences."""
     measured = story.measured
     facts = [
-        Fact(
-            f"AUC, {arm.title.lower()}",
-            f"{value.value:.3f}",
-            f"[{value.low:.3f}, {value.high:.3f}]",
-        )
+        estimate_fact(f"AUC, {arm.title.lower()}", measured.values[arm.name][AUC])
         for arm in story.arms
-        for value in [measured.values[arm.name][AUC]]
     ]
     facts += [
-        _change(measured.difference(arm.name, AUC), f"AUC, {arm.title.lower()} − full")
+        change_fact(f"AUC, {arm.title.lower()} − full", measured.difference(arm.name, AUC).estimate)
         for arm in story.arms[1:]
     ]
     return Section("Summary", (Facts(tuple(facts)), _verdict(story)))
 
 
-def _change(difference: Difference, label: str) -> Fact:
-    found = difference.estimate
-    tone: Tone = "plain"
-    if np.isfinite(found.low) and found.low > 0:
-        tone = "good"
-    elif np.isfinite(found.high) and found.high < 0:
-        tone = "bad"
-    text = f"{found.value:+.3f}".replace("-", "−")
-    interval = f"[{found.low:+.3f}, {found.high:+.3f}]".replace("-", "−")
-    return Fact(label, text, interval, tone)
-
-
 def _verdict(story: Story) -> str:
     if story.plan.scale == "smoke":
-        return "At this scale the numbers mean nothing; they show that everything runs."
+        return SMOKE_WORDS
     text = " ".join(_effect(story, arm) for arm in story.arms[1:])
     if story.plan.seeds == 1:
         text += (

@@ -22,6 +22,7 @@ from lucidray.papers.multitask_boxes.published import BY_BOXES, MULTI, TWIN, Net
 from lucidray.papers.multitask_boxes.recipes import multi_recipe, single_recipe
 from lucidray.papers.multitask_boxes.story import Story, plain
 from lucidray.papers.pretrained import find_weights
+from lucidray.papers.spreading import each
 from lucidray.records import Float64, Measurement
 from lucidray.report import write_report
 from lucidray.report.provenance import versions
@@ -86,10 +87,8 @@ def run_multitask_boxes(plan: Plan, progress: Progress | None = None) -> Outcome
     divided = divide(plan.data, plan.out, chosen, progress=first)
     jobs = make_jobs(plan, chosen, divided)
     steps = Steps(progress, len(jobs) + 2)
-    trained = [
-        _train(plan, job, divided, steps.within(index, job.title))
-        for index, job in enumerate(jobs, start=1)
-    ]
+    tells = [steps.within(index, job.title) for index, job in enumerate(jobs, start=1)]
+    trained = each(plan, _train, [(job, divided) for job in jobs], tells)
     last = steps.within(len(jobs) + 1, "measuring")
     story = _tell(plan, chosen, divided, trained, last)
     report = write_report(build(story), plan.out / "report.html")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from lucidray.metrics.resampling import Estimate
-from lucidray.papers.catalog import MODE_WORDS
+from lucidray.papers.background import SMOKE_WORDS
 from lucidray.papers.multitask_boxes import background, sections
 from lucidray.papers.multitask_boxes.published import (
     AUC,
@@ -18,9 +15,9 @@ from lucidray.papers.multitask_boxes.published import (
     TWIN,
 )
 from lucidray.papers.multitask_boxes.story import Story
+from lucidray.papers.summary import change_fact, estimate_fact, order_head
 from lucidray.papers.wording import show
 from lucidray.report import Fact, Facts, Report, Section
-from lucidray.report.document import Tone
 
 #: What phantoms must reach.
 AUC_WANTED, MAP_WANTED = 0.90, 0.50
@@ -60,9 +57,8 @@ def build(story: Story) -> Report:
 
 def _head(story: Story) -> tuple[tuple[str, str], ...]:
     films = "phantoms" if story.divided.phantoms else "ChestX-ray14 films"
-    return (
-        ("Mode", f"{story.plan.mode}: {MODE_WORDS[story.plan.mode]}"),
-        ("Scale", story.plan.scale),
+    return order_head(
+        story.plan,
         ("Trainings", f"{len(story.runs)} ({story.plan.seeds} a network and fold)"),
         ("Test", f"{story.main.images:,} {films}, {story.main_cohort}"),
     )
@@ -74,10 +70,10 @@ def summary_section(story: Story) -> Section:
     gain = told.gain[AUC]
     boxes = story.detected["films with boxes"].get("macro", {}).get("detection_ap50")
     facts = [
-        _fact("Mean AUC, multi-task", told.values[MULTI, AVERAGE, AUC]),
-        _fact("Mean AUC, twin", told.values[TWIN, AVERAGE, AUC]),
-        _fact("Gain by boxes", gain, signed=True),
-        _fact("Mean AUC, by its boxes", told.values[BY_BOXES, AVERAGE, AUC]),
+        estimate_fact("Mean AUC, multi-task", told.values[MULTI, AVERAGE, AUC]),
+        estimate_fact("Mean AUC, twin", told.values[TWIN, AVERAGE, AUC]),
+        change_fact("Gain by boxes", gain),
+        estimate_fact("Mean AUC, by its boxes", told.values[BY_BOXES, AVERAGE, AUC]),
     ]
     if boxes is not None:
         detail = f"[{boxes.low:.3f}, {boxes.high:.3f}]; chance {boxes.chance:.3f}"
@@ -85,19 +81,9 @@ def summary_section(story: Story) -> Section:
     return Section("Summary", (Facts(tuple(facts)), *_verdict(story)))
 
 
-def _fact(label: str, found: Estimate, *, signed: bool = False) -> Fact:
-    value, _, interval = show(found, signed=signed).partition(" ")
-    tone: Tone = "plain"
-    if signed and np.isfinite(found.low) and found.low > 0:
-        tone = "good"
-    elif signed and np.isfinite(found.high) and found.high < 0:
-        tone = "bad"
-    return Fact(label, value, interval, tone)
-
-
 def _verdict(story: Story) -> tuple[str, ...]:
     if story.plan.scale == "smoke":
-        return ("At this scale the numbers mean nothing; they show that everything runs.",)
+        return (SMOKE_WORDS,)
     found = [_against_twin(story), _by_boxes(story)]
     if story.divided.phantoms:
         found.append(_against_wanted(story))

@@ -36,6 +36,9 @@ class Network:
     backbone: str
     printed: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.title} (`{self.backbone}`)"
+
 
 NETWORKS = (
     Network("densenet121", "DenseNet121", "densenet121", "DenseNet121"),

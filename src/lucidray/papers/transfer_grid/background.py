@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-
 from lucidray.metrics.checks import check_auc_difference
 from lucidray.metrics.implied import check_rates, implied_counts
+from lucidray.papers import background
 from lucidray.papers.diagnosing import ACCURACY, AUC, F1, PRECISION, RECALL
 from lucidray.papers.transfer_grid.protocol_words import CUT, PHANTOM, SUBSTITUTE, describe
 from lucidray.papers.transfer_grid.published import (
@@ -17,9 +16,8 @@ from lucidray.papers.transfer_grid.published import (
     SECTION_6_2,
 )
 from lucidray.papers.transfer_grid.story import Story
-from lucidray.report import Block, Note, Section, Table
+from lucidray.report import Note, Section, Table
 from lucidray.report.bars import counts_figure
-from lucidray.report.provenance import provenance_blocks
 
 
 def data_section(story: Story) -> Section:
@@ -56,38 +54,6 @@ def _sharing(story: Story) -> Note:
         "as a network knows its patients again.",
         "Training and test share patients",
         "warning",
-    )
-
-
-def protocol_section(story: Story) -> Section:
-    """Say in words what was done, and list every number."""
-    steps = describe(story.chosen, story.plan.scale)
-    blocks: list[Block] = [Note(steps, f"Mode {story.plan.mode}, scale {story.plan.scale}")]
-    rows = tuple((name, _setting(value)) for name, value in vars(story.chosen).items())
-    blocks.append(Table(("Setting", "Value"), rows, "Every number of the protocol", numeric=()))
-    return Section("Protocol", tuple(blocks))
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(_setting(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_setting(item)}" for name, item in value.items())
-    if is_dataclass(value):
-        return ", ".join(f"{each.name} {getattr(value, each.name)}" for each in fields(value))
-    return "none" if value is None else str(value)
-
-
-def faults_section(story: Story) -> Section:
-    """Name what the publication contradicts, and what this mode does about it."""
-    rows = tuple((fault.what, fault.evidence, getattr(fault, story.plan.mode)) for fault in FAULTS)
-    columns = ("What", "How one sees it", f"Here ({story.plan.mode})")
-    title = "Every confusion matrix of 1,500 and 1,500 was tried, every sum done again"
-    return Section(
-        "What the publication contradicts",
-        (Note(contradictions(), title, "warning"), Table(columns, rows, numeric=(), wide=True)),
     )
 
 
@@ -130,11 +96,22 @@ def warnings(story: Story) -> tuple[Note, ...]:
         notes.append(Note(PHANTOM, "Phantoms, not patients", "warning"))
     if story.chosen.source is not None and story.plan.scale != "smoke":
         notes.append(Note(SUBSTITUTE, "Pretrained on phantoms, not on ImageNet", "warning"))
-    if CUT[story.plan.scale]:
-        notes.append(Note(CUT[story.plan.scale], "What this scale leaves out", "warning"))
-    return tuple(notes)
+    return (*notes, *background.cut_notes(CUT, story.plan))
+
+
+def protocol_section(story: Story) -> Section:
+    """Say in words what was done, and list every number."""
+    steps = describe(story.chosen, story.plan.scale)
+    return background.protocol_section(steps, story.plan, story.chosen, none="none")
+
+
+def faults_section(story: Story) -> Section:
+    """Name what the publication contradicts, and what this mode does about it."""
+    title = "Every confusion matrix of 1,500 and 1,500 was tried, every sum done again"
+    checked = Note(contradictions(), title, "warning")
+    return background.faults_section(FAULTS, story.plan.mode, checked)
 
 
 def provenance_section(story: Story) -> Section:
     """Show commands and versions."""
-    return Section("Commands and versions", provenance_blocks(story.commands, dict(story.versions)))
+    return background.provenance_section(story.commands, story.versions)

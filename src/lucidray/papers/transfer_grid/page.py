@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lucidray.metrics.resampling import Estimate
-from lucidray.papers.catalog import MODE_WORDS
+from lucidray.papers.background import SMOKE_WORDS
 from lucidray.papers.diagnosing import ACCURACY, AUC, Difference
+from lucidray.papers.summary import change_fact, estimate_fact, order_head
 from lucidray.papers.transfer_grid import (
     background,
     grid_page,
@@ -26,8 +26,7 @@ from lucidray.papers.transfer_grid.published import (
 )
 from lucidray.papers.transfer_grid.story import Story, title_of
 from lucidray.papers.wording import show, show_p
-from lucidray.report import Fact, Facts, Report, Section
-from lucidray.report.document import Tone
+from lucidray.report import Facts, Report, Section
 
 
 def build(story: Story) -> Report:
@@ -67,9 +66,8 @@ def build(story: Story) -> Report:
 def _head(story: Story) -> tuple[tuple[str, str], ...]:
     films = "phantoms" if story.divided.phantoms else "films"
     found = story.measured.diagnosed
-    return (
-        ("Mode", f"{story.plan.mode}: {MODE_WORDS[story.plan.mode]}"),
-        ("Scale", story.plan.scale),
+    return order_head(
+        story.plan,
         ("Repetitions", f"{story.plan.seeds} of each training"),
         ("Test", f"{found.images:,} {films} of {found.patients:,} patients, "
                  f"{found.positives:,} abnormal"),
@@ -100,23 +98,13 @@ def summary_section(story: Story) -> Section:
     values = story.measured.diagnosed.values
     small = CNN_SEARCHED if CNN_SEARCHED.name in values else CNN
     facts = [
-        Fact(f"AUC, {arm.title}", f"{found.value:.3f}", f"[{found.low:.3f}, {found.high:.3f}]")
+        estimate_fact(f"AUC, {arm.title}", values[arm.name][AUC])
         for arm in (B0_GRID, DENSENET121, small, VIEW)
-        for found in [values[arm.name][AUC]]
     ]
-    facts.append(_change("AUC, grid − DenseNet121", _difference(story, DENSENET121.name).estimate))
+    facts.append(
+        change_fact("AUC, grid − DenseNet121", _difference(story, DENSENET121.name).estimate)
+    )
     return Section("Summary", (Facts(tuple(facts)), *_verdict(story)))
-
-
-def _change(label: str, found: Estimate) -> Fact:
-    tone: Tone = "plain"
-    if np.isfinite(found.low) and found.low > 0:
-        tone = "good"
-    elif np.isfinite(found.high) and found.high < 0:
-        tone = "bad"
-    value = f"{found.value:+.3f}".replace("-", "−")
-    interval = f"[{found.low:+.3f}, {found.high:+.3f}]".replace("-", "−")
-    return Fact(label, value, interval, tone)
 
 
 def _difference(story: Story, other: str) -> Difference:
@@ -125,7 +113,7 @@ def _difference(story: Story, other: str) -> Difference:
 
 def _verdict(story: Story) -> tuple[str, ...]:
     if story.plan.scale == "smoke":
-        return ("At this scale the numbers mean nothing; they show that everything runs.",)
+        return (SMOKE_WORDS,)
     lines = [_networks(story), _grid(story), *small_network.verdict(story), _view(story)]
     if story.plan.seeds == 1:
         lines.append(

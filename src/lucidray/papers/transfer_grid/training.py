@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
+from lucidray.datasets.table import ImageTable
 from lucidray.papers.arm_run import ArmRun, Steps, tell_run
 from lucidray.papers.catalog import Plan
 from lucidray.papers.diagnosing import Reading
 from lucidray.papers.pretrained import find_weights
+from lucidray.papers.spreading import each
 from lucidray.papers.transfer_grid.material import FINDING, Divided, write_source
 from lucidray.papers.transfer_grid.protocol import Settings
 from lucidray.papers.transfer_grid.published import (
@@ -30,7 +32,7 @@ from lucidray.papers.transfer_grid.recipes import (
     build_source,
 )
 from lucidray.papers.transfer_grid.searched import Searched, combine
-from lucidray.training import Run, predict, run_search, train
+from lucidray.training import Recipe, Run, predict, run_search, train
 
 MANUAL = (CNN, RESNET18, DENSENET121, B0_MANUAL)
 
@@ -109,14 +111,18 @@ def train_all(plan: Plan, chosen: Settings, divided: Divided, steps: Steps, firs
     sources = _sources(plan, chosen, parts)
     weights = {source.role: source.weights for source in sources}
     runs: dict[str, list[Run]] = {}
-    for seed in range(plan.seeds):
-        for arm in MANUAL:
-            recipe = build_recipe(arm.name, seed, chosen, weights.get(arm.name, "none"))
-            run = train(
-                recipe, divided.table, plan.out / "runs" / arm.name / f"seed_{seed}",
-                resume=plan.resume, cache=cache_of(plan), progress=parts.next(arm.title),
-            )  # fmt: skip
-            runs.setdefault(arm.name, []).append(run)
+    jobs = [(seed, arm) for seed in range(plan.seeds) for arm in MANUAL]
+    calls = [
+        (
+            build_recipe(arm.name, seed, chosen, weights.get(arm.name, "none")),
+            divided.table,
+            plan.out / "runs" / arm.name / f"seed_{seed}",
+        )
+        for seed, arm in jobs
+    ]
+    made = each(plan, _train, calls, [parts.next(arm.title) for _, arm in jobs])
+    for (_, arm), run in zip(jobs, made, strict=True):
+        runs.setdefault(arm.name, []).append(run)
     grid = _grid(plan, chosen, divided, weights[B0_MANUAL.name], parts)
     runs[B0_GRID.name] = list(grid.winners)
     cnn = _cnn(plan, chosen, divided, parts) if chosen.search_cnn else None
@@ -132,6 +138,17 @@ def train_all(plan: Plan, chosen: Settings, divided: Divided, steps: Steps, firs
     return Trained(sources, frozen, tuple(told), grid, cnn, readings)
 
 
+def _train(
+    plan: Plan,
+    recipe: Recipe,
+    data: ImageTable | Path,
+    folder: Path,
+    progress: Callable[[int, int], None],
+) -> Run:
+    cache = cache_of(plan)
+    return train(recipe, data, folder, resume=plan.resume, cache=cache, progress=progress)
+
+
 def cache_of(plan: Plan) -> Path:
     """Return the folder of decoded pixels."""
     return plan.out / "pixels"
@@ -142,20 +159,26 @@ def _sources(plan: Plan, chosen: Settings, parts: _Parts) -> tuple[Pretrained, .
         found = find_weights(chosen.backbones, plan.weights)
         return tuple(Pretrained(role, path) for role, path in found.items())
     phantoms = write_source(plan.out / "source", chosen.source, parts.next("source phantoms"))
-    made: dict[str, Pretrained] = {}
-    for role, backbone in chosen.backbones.items():
-        if backbone not in made:
-            run = train(
-                build_source(backbone, chosen.source, chosen.size), phantoms,
-                plan.out / "runs" / "source" / backbone,
-                resume=plan.resume, cache=cache_of(plan), progress=parts.next(f"source: {role}"),
-            )  # fmt: skip
-            made[backbone] = Pretrained(
-                role,
-                str(run.weights[0]),
-                float(run.facts["members"][0]["val_auc"]),
-                float(run.facts["seconds"]),
-            )
+    names = list(dict.fromkeys(chosen.backbones.values()))
+    roles = {name: next(r for r, own in chosen.backbones.items() if own == name) for name in names}
+    calls = [
+        (
+            build_source(name, chosen.source, chosen.size),
+            phantoms,
+            plan.out / "runs" / "source" / name,
+        )
+        for name in names
+    ]
+    runs = each(plan, _train, calls, [parts.next(f"source: {roles[name]}") for name in names])
+    made = {
+        name: Pretrained(
+            roles[name],
+            str(run.weights[0]),
+            float(run.facts["members"][0]["val_auc"]),
+            float(run.facts["seconds"]),
+        )
+        for name, run in zip(names, runs, strict=True)
+    }
     return tuple(
         Pretrained(role, made[name].weights, made[name].auc, made[name].seconds)
         for role, name in chosen.backbones.items()
@@ -168,7 +191,8 @@ def _grid(plan: Plan, chosen: Settings, divided: Divided, weights: str, parts: _
             run_search(
                 *build_grid(seed, chosen, weights), divided.table,
                 plan.out / "runs" / "grid" / f"seed_{seed}",
-                resume=plan.resume, cache=cache_of(plan), progress=parts.next("grid"),
+                resume=plan.resume, cluster=plan.cluster or None,
+                cache=cache_of(plan), progress=parts.next("grid"),
             )
             for seed in range(plan.seeds)
         ]
@@ -181,7 +205,8 @@ def _cnn(plan: Plan, chosen: Settings, divided: Divided, parts: _Parts) -> Searc
             run_search(
                 *build_cnn_search(seed, chosen), divided.table,
                 plan.out / "runs" / "cnn_search" / f"seed_{seed}",
-                resume=plan.resume, cache=cache_of(plan), progress=parts.next("small network"),
+                resume=plan.resume, cluster=plan.cluster or None,
+                cache=cache_of(plan), progress=parts.next("small network"),
             )
             for seed in range(plan.seeds)
         ]
