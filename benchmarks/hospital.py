@@ -120,6 +120,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bundle", default="adult-opacity")
     parser.add_argument("--database", default="", help="postgresql://…; SQLite otherwise.")
     parser.add_argument("--minutes", type=float, default=60, help="Give up after so long.")
+    parser.add_argument("--workers", type=int, default=1, help="Processes that do the jobs.")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 
@@ -160,7 +161,8 @@ def open_room(archive: real_orthanc.Orthanc, bundle: str) -> None:
 
 def day(told: argparse.Namespace, folder: Path, archive: real_orthanc.Orthanc) -> None:
     """Send everything, kill at random, wait until all is answered, check."""
-    processes = [Process(name, folder / f"{name}.log") for name in ("node", "work")]
+    names = ["node", *["work"] * told.workers]
+    processes = [Process(name, folder / f"{name}.log") for name in names]
     start = time.monotonic()
     stop = threading.Event()
     for process in processes:
