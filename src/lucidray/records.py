@@ -166,6 +166,25 @@ class Detection:
 
 
 @dataclass(frozen=True)
+class Region:
+    """Where a network with two branches looked a second time, and what it saw there.
+
+    Args:
+        box: ``(x_min, y_min, x_max, y_max)``, half-open, on the pixels of the file.
+        maps: float32 ``(F, h, w)``, raw and signed, over the network's input as the heat maps are:
+            what the region's branch adds to them; 0 outside the box.
+    """
+
+    box: tuple[float, float, float, float]
+    maps: Float32
+
+    def __post_init__(self) -> None:
+        if self.maps.ndim != 3:
+            raise ShapeError(f"a region's maps are {self.maps.shape}; expected (F, h, w).")
+        self.maps.setflags(write=False)
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a model says of one image.
 
@@ -186,6 +205,8 @@ class Prediction:
             with sum 1; None of a model that does not predict it, and of a refused image.
         disagreement: float32 ``(F,)``: standard deviation of the uncalibrated probabilities that
             the runs of an ensemble give; None of a single run, and of a refused image.
+        region: Where the network looked a second time; None of a network that looks once, and of a
+            refused image.
     """
 
     findings: tuple[str, ...]
@@ -199,6 +220,7 @@ class Prediction:
     detections: tuple[Detection, ...] = ()
     gaze: Float32 | None = None
     disagreement: Float32 | None = None
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         count = len(self.findings)

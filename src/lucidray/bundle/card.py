@@ -222,6 +222,8 @@ class Card:
         gate: How images that the model may not judge are refused; None: not at all.
         boxes: How boxes that the model itself finds are shown; None: it has no detector.
         gaze: How it learned where readers look; None: it does not predict that.
+        region: How the region is found that a second branch of the network sees, in words;
+            ``""``: it looks once.
         ensemble: How the logits of several runs are joined; None: of one run, whose networks' are
             averaged.
         explanation_trust: Measures of the heat maps by name; None: not measured.
@@ -262,6 +264,7 @@ class Card:
     gate: Gate | None = None
     boxes: BoxRule | None = None
     gaze: GazeFacts | None = None
+    region: str = ""
     ensemble: EnsembleRule | None = None
     explanation_trust: Mapping[str, Estimate] | None = None
     explanation_verdicts: Mapping[str, str] = field(default_factory=dict)

@@ -33,6 +33,10 @@ class Outputs(NamedTuple):
             graph does not say.
         disagreement: float32 ``(B, F)``: standard deviation of the probabilities that the runs of
             an ensemble give, each uncalibrated; None of a single run.
+        region_maps: float32 ``(B, F, h, w)``: the part of `maps` that the second branch of a
+            network gives, which sees a region of the film; None of a network that looks once.
+        region: float32 ``(B, 4)``: that region's box in pixels of the network's square; None
+            likewise.
     """
 
     logits: Float32
@@ -43,6 +47,8 @@ class Outputs(NamedTuple):
     box_scores: Float32 | None = None
     gaze: Float32 | None = None
     disagreement: Float32 | None = None
+    region_maps: Float32 | None = None
+    region: Float32 | None = None
 
 
 class Engine(Protocol):

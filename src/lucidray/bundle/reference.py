@@ -60,6 +60,8 @@ class Verification:
             `box_difference` takes it; 0 where it finds none.
         gaze_difference: Largest difference of predicted gaze, as a part of its range; 0 where the
             model predicts none.
+        region_difference: Largest difference of the maps and of the edges of the region that a
+            second branch sees, as parts of their ranges; 0 of a network that looks once.
     """
 
     images: int
@@ -69,6 +71,7 @@ class Verification:
     engine: str
     box_difference: float = 0.0
     gaze_difference: float = 0.0
+    region_difference: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -78,6 +81,7 @@ class Verification:
             and self.map_difference <= self.tolerance[1]
             and self.box_difference <= _BOXES * self.tolerance[0]
             and self.gaze_difference <= self.tolerance[1]
+            and self.region_difference <= self.tolerance[1]
         )
 
 
@@ -183,6 +187,7 @@ def verify_bundle(bundle: Bundle) -> Verification:
         bundle.engine,
         box_difference(answers, reference.expected),
         gaze_difference(answers, reference.expected),
+        region_difference(answers, reference.expected),
     )
 
 
@@ -225,6 +230,29 @@ def gaze_difference(found: Sequence[Outputs], expected: Sequence[Outputs]) -> fl
         if first.gaze is None or second.gaze is None:
             return float("nan")
         worst.append(map_difference(first.gaze[0], second.gaze[0]))
+    return float(np.max(worst))
+
+
+def region_difference(found: Sequence[Outputs], expected: Sequence[Outputs]) -> float:
+    """Return how far the regions of second branches lie apart, one image each.
+
+    Args:
+        found: Answers; of a batch the first counts.
+        expected: The same.
+
+    Returns:
+        The largest difference of a map, as a part of the expected range, or of a box's edge, as a
+        part of its longer side; 0 where neither looks twice, nan where only one does.
+    """
+    worst = [0.0]
+    for first, second in zip(found, expected, strict=True):
+        pairs = ((first.region_maps, second.region_maps), (first.region, second.region))
+        for one, other in pairs:
+            if one is None and other is None:
+                continue
+            if one is None or other is None:
+                return float("nan")
+            worst.append(map_difference(one[0], other[0]))
     return float(np.max(worst))
 
 

@@ -30,6 +30,7 @@ from lucidray.records import (
     Geometry,
     Prediction,
     Refusal,
+    Region,
     Uncertainty,
     XRay,
 )
@@ -44,6 +45,8 @@ Image = XRay | npt.NDArray[np.generic]
 
 #: Explanation methods that a bundle's maps are.
 METHODS = ("grad_cam", "closed_form")
+#: Of a bundle that looks twice also what each branch alone says.
+BRANCHES = ("film_branch", "region_branch")
 
 MODEL, CARD, REFERENCE = "model.onnx", "card.json", "reference.npz"
 
@@ -251,7 +254,8 @@ class Bundle:
 
         Args:
             xray: The radiograph.
-            method: ``"grad_cam"``.
+            method: ``"grad_cam"``; of a bundle that looks twice also ``"film_branch"`` or
+                ``"region_branch"``: what that branch adds to it.
 
         Returns:
             The prediction, the raw maps ``(F, h, w)`` and the geometry from the file's pixels to
@@ -260,13 +264,20 @@ class Bundle:
         Raises:
             BundleError: The bundle does not hold that method.
         """
-        if method not in METHODS:
+        known = (*METHODS, *(BRANCHES if self._facts.get("region") else ()))
+        if method not in known:
             raise BundleError(
-                f"'{self.name}' holds grad_cam maps only, not '{method}'. Explain with the run "
-                "that it was exported from."
+                f"'{self.name}' holds {', '.join(known)} maps only, not '{method}'. Explain with "
+                "the run that it was exported from."
             )
-        reading = self.read(xray)
-        return reading.prediction, reading.maps, self._way(xray)
+        self._check_task("classification", "segment")
+        found = self.answer(xray)
+        reading = self._reading(found, 0, xray)
+        maps = reading.maps
+        if method in BRANCHES and found.region_maps is not None:
+            region = found.region_maps[0]
+            maps = region if method == "region_branch" else maps - region
+        return reading.prediction, maps, self._way(xray)
 
     def _check_task(self, task: str, instead: str) -> None:
         if self.task != task:
@@ -297,6 +308,7 @@ class Bundle:
             detections=() if refusal is not None else self._detections(found, index, xray),
             gaze=_of(found.gaze, index, refusal),
             disagreement=_of(found.disagreement, index, refusal),
+            region=None if refusal is not None else self._region(found, index, xray),
         )
         return Reading(prediction, found.maps[index], found.embedding[index])
 
@@ -307,6 +319,16 @@ class Bundle:
         from lucidray.bundle.boxes import detections_of
 
         return detections_of(found, index, rule, self.findings, self._way(xray))
+
+    def _region(self, found: Outputs, index: int, xray: XRay) -> Region | None:
+        """Return where the network looked a second time, on the file's pixels."""
+        if found.region is None or found.region_maps is None:
+            return None
+        from lucidray.images.geometry import invert, map_boxes
+
+        box = map_boxes(found.region[index], invert(self._way(xray)), clip=True)
+        x_min, y_min, x_max, y_max = (float(edge) for edge in box)
+        return Region((x_min, y_min, x_max, y_max), found.region_maps[index])
 
     def _way(self, xray: XRay) -> Geometry:
         """Return the geometry from the file's pixels to the network's square."""

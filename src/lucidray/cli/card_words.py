@@ -94,6 +94,8 @@ def _identity(card: Card, digest: str, size: int) -> Iterator[tuple[str, str]]:
     yield "network", f"{card.network}{members}{flip}; {card.precision}; {size / 1e6:.1f} MB"
     yield "input", f"any size; {how.fit} to {how.size} x {how.size}, {how.normalization}"
     yield "heat maps", f"{card.map_shape[0]} x {card.map_shape[1]}; {card.explanation}"
+    if card.region:
+        yield "second look", card.region
     yield "license", "; ".join(each for each in (card.license, card.authors, card.source) if each)
 
 

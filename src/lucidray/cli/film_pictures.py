@@ -198,11 +198,14 @@ def packed(judged: Judgment) -> bytes:
 
     ``maps`` float32 ``(F, h, w)``; ``findings`` their names; ``matrix``, ``source_shape`` and
     ``shape``: the `Geometry` from the file's pixels to what the maps span; ``gaze`` float32
-    ``(h, w)`` over the same, where the model predicts it.
+    ``(h, w)`` over the same, where the model predicts it; ``region_maps``, the part of ``maps``
+    that a second branch gives, where the model looks twice.
     """
     buffer = io.BytesIO()
     gaze = judged.prediction.gaze
     more: dict[str, Any] = {} if gaze is None else {"gaze": gaze}
+    if judged.prediction.region is not None:
+        more["region_maps"] = judged.prediction.region.maps
     np.savez_compressed(
         buffer,
         maps=judged.maps,

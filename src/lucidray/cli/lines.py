@@ -11,7 +11,7 @@ import numpy as np
 
 from lucidray.cli.results import Stamp
 from lucidray.findings import ABSENCES
-from lucidray.records import Diagnosis, Float32, Prediction, Refusal
+from lucidray.records import Diagnosis, Float32, Prediction, Refusal, Region
 
 Line = dict[str, Any]
 
@@ -70,6 +70,7 @@ def line_of(film: Film, diagnosis: Diagnosis, files: Mapping[str, Any]) -> Line:
         "calibrated": told.calibrated,
         "method": diagnosis.attributions[0].method if diagnosis.attributions else None,
         **_gaze(diagnosis.gaze),
+        **_region(told.region),
         **_tail(film, diagnosis.provenance, files),
     }
 
@@ -80,6 +81,11 @@ def _gaze(gaze: Float32 | None) -> Line:
         return {}
     row, column = np.unravel_index(int(gaze.argmax()), gaze.shape)
     return {"gaze": {"x": int(column), "y": int(row)}}
+
+
+def _region(region: Region | None) -> Line:
+    """Return the box that the network looked at a second time; nothing where it looks once."""
+    return {} if region is None else {"region": [round(edge, 2) for edge in region.box]}
 
 
 def segmentation_line(

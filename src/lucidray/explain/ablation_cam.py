@@ -10,7 +10,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from lucidray.explain.activations import as_map, blend, channels_last, explained_layer, record
-from lucidray.explain.closed_form import head_layers
+from lucidray.explain.closed_form import head_layers, refuse_branches
 from lucidray.explain.method import (
     Explainable,
     chosen,
@@ -74,6 +74,7 @@ def ablation_cam(
         ``images.render``. Of tokens the patches' are ablated, not the class token's.
     """
     positive(batch_size=batch_size)
+    refuse_branches(model, layer)
     x = prepare(model, x)
     with evaluating(model), torch.no_grad():
         if layer is None and _plain_head(model):

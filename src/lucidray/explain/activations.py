@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lucidray.errors import ModelError
-from lucidray.explain.closed_form import evenly_pooled, pooled_jacobian
+from lucidray.explain.closed_form import evenly_pooled, pooled_jacobian, refuse_branches
 from lucidray.explain.layers import find_layer, last_map_layer, token_layer
 from lucidray.explain.method import (
     Explainable,
@@ -63,6 +63,7 @@ def evidence(
         ModelError: There is no such layer, or its output is neither a map nor tokens.
         ShapeError: The images or the targets do not fit.
     """
+    refuse_branches(model, layer)
     x = prepare(model, x)
     with evaluating(model):
         if layer is None and evenly_pooled(model):
@@ -105,6 +106,7 @@ def record(
     model: nn.Module, x: Tensor, layer: str | nn.Module | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return logits and the activation, in the layer's own layout, that they hang on."""
+    refuse_branches(model, layer)
     if layer is None and isinstance(model, Explainable):
         with torch.no_grad():
             features = model.features(x)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lucidray.errors import ModelError
-from lucidray.explain.closed_form import head_layers
+from lucidray.explain.closed_form import head_layers, refuse_branches
 from lucidray.explain.method import chosen, evaluating, explainers, prepare
 
 
@@ -53,6 +53,7 @@ def cam(
     Deviates: no. Where an architecture pools its last map by maxima before the mean (VGG), the
         map is that after those.
     """
+    refuse_branches(model, layer)
     weight = _head(model)
     if layer is not None or weight is None:
         raise ModelError(

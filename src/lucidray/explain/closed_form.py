@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from lucidray.errors import ModelError
 from lucidray.explain import class_token
 from lucidray.explain.method import chosen, evaluating, explainers, prepare
+
+#: Of a network with two branches: which of them a map is of.
+Branch = Literal["both", "film", "region"]
 
 
 @explainers.register(
@@ -29,6 +32,7 @@ def closed_form(
     *,
     layer: str | nn.Module | None = None,
     sign: float = 1.0,
+    branch: Branch = "both",
 ) -> tuple[Tensor, Tensor]:
     """Explain as ``grad_cam`` does, exactly, for the cost of a forward pass.
 
@@ -45,12 +49,14 @@ def closed_form(
         layer: Must be None: the closed form explains the pooled map (``blocks[-1].norm1`` of a
             transformer).
         sign: 1 explains a logit, -1 its absence.
+        branch: Of a network that looks at a film and at a region of it: ``"film"`` or ``"region"``
+            gives what that branch alone says, ``"both"`` the sum; all lie over the whole film.
 
     Returns:
         Logits ``(B, F)`` and maps ``(B, len(targets), h, w)``, equal to ``grad_cam``'s.
 
     Raises:
-        ModelError: The model has no closed form, or a layer was named.
+        ModelError: The model has no closed form, or a layer or a branch was named that it lacks.
         ShapeError: The images or the targets do not fit.
 
     Source: Selvaraju et al., Grad-CAM, arXiv:1610.02391, equations 1 and 2; for a linear head it
@@ -62,14 +68,73 @@ def closed_form(
             "no closed form for this model and layer: it needs a pooled linear or MLP head (ReLU "
             'or GELU) or a ViT with a class token, and layer=None. Use method "grad_cam".'
         )
+    if branch != "both" and not looks_twice(model):
+        raise ModelError(
+            f"branch is '{branch}', but the model looks at the film once; leave branch at 'both', "
+            'as "grad_cam" does.'
+        )
     x = prepare(model, x)
     with evaluating(model):
-        if class_token.fits(model):
+        if looks_twice(model):
+            with torch.no_grad():
+                logits, film, region = branch_maps(model, x, targets)
+            maps = {"both": film + region, "film": film, "region": region}[branch]
+        elif class_token.fits(model):
             logits, maps = class_token.explain_tokens(model, x, targets)
         else:
             with torch.no_grad():
                 logits, maps = _pooled(model, x, targets)
     return logits, maps if sign == 1 else sign * maps
+
+
+def looks_twice(model: nn.Module) -> bool:
+    """Say whether a model has two branches, whose maps lie on different parts of the film."""
+    return hasattr(model, "look") and hasattr(model, "spread")
+
+
+def refuse_branches(model: nn.Module, layer: str | nn.Module | None) -> None:
+    """Refuse to take two branches' maps for one.
+
+    Raises:
+        ModelError: The model has two branches and no layer of one was named.
+    """
+    if layer is None and looks_twice(model):
+        raise ModelError(
+            "the model's two branches see different parts of the film, so their layers have no "
+            'common map. Explain by "grad_cam", by "closed_form" with its branch, or by a method '
+            "on the image itself, for example rise or occlusion."
+        )
+
+
+def branch_maps(
+    model: Any, x: Tensor, targets: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits and the maps of both branches of a model that looks twice.
+
+    Args:
+        model: Its head stands behind both branches' maps.
+        x: Images ``(B, C, H, W)``, prepared.
+        targets: Indices of logits; None = all.
+
+    Returns:
+        Logits ``(B, F)``; maps ``(B, T, H', W')`` of the film's branch and of the region's, both
+        over the whole film. Their sum is the model's Grad-CAM; of a linear head on means, all of
+        it adds up to the logit less its bias.
+    """
+    features, boxes = model.look(x)
+    logits, jacobian = pooled_jacobian(model, features, targets)
+    with torch.autocast(x.device.type, enabled=False):
+        pairs = zip(jacobian.chunk(2, -1), features.float().chunk(2, 1), strict=True)
+        maps = [_weighed(slopes, values) for slopes, values in pairs]
+        film, region = model.spread(torch.cat(maps, 1), boxes.float())
+    return logits, film, region
+
+
+def _weighed(jacobian: Tensor, features: Tensor) -> Tensor:
+    """Return maps ``(B, T, h, w)``: slopes by pooled channels, shared out over the pixels."""
+    values = features.flatten(2)
+    maps = torch.matmul(jacobian / values.shape[2], values)
+    return maps.view(*maps.shape[:2], *features.shape[2:])
 
 
 def has_closed_form(model: nn.Module) -> bool:
@@ -118,9 +183,7 @@ def _pooled(model: Any, x: Tensor, targets: Sequence[int] | None) -> tuple[Tenso
     features: Tensor = model.features(x)
     logits, jacobian = pooled_jacobian(model, features, targets)
     with torch.autocast(x.device.type, enabled=False):
-        values = features.float().flatten(2)
-        maps = torch.matmul(jacobian / values.shape[2], values)
-    return logits, maps.view(*maps.shape[:2], *features.shape[2:])
+        return logits, _weighed(jacobian, features.float())
 
 
 def _steps(head: object) -> list[nn.Module] | None:

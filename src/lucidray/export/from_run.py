@@ -30,6 +30,7 @@ from lucidray.export.trained_run import (
 from lucidray.export.uncertainty import UncertaintySettings, fit_uncertainty
 from lucidray.export.write import export_bundle
 from lucidray.findings import FINDINGS
+from lucidray.models.region import RegionSpec
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,8 @@ def card_of(
         rule = fit_uncertainty(
             *answers, fit, points, exclusive=run.exclusive, groups=groups, settings=uncertainty
         )
-    network = run.recipe.model.backbone
+    twice = run.recipe.model.region.source != "none"
+    network = run.recipe.model.backbone + (" x 2, film and region" if twice else "")
     return Card(
         name=name,
         findings=finding_codes(run.findings),
@@ -180,10 +182,23 @@ def card_of(
         operating_points=points,
         uncertainty=rule,
         boxes=box_rule(run),
+        region=_region_in_words(run.recipe.model.region),
         training=training_of(run),
         performance=tuple(performance),
         **given(about, f"{', '.join(run.findings)} by {network}."),
     )
+
+
+def _region_in_words(region: RegionSpec) -> str:
+    """Say how a second branch finds what it sees; ``""`` where there is none."""
+    if region.source == "crop":
+        top, bottom, left, right = region.crop
+        return f"rows {top:.0%} to {bottom:.0%}, columns {left:.0%} to {right:.0%} of the square"
+    return {
+        "none": "",
+        "lungs": "the box around the lungs that a network within the graph outlines",
+        "heat": "the box around the strongest heat of a first network within the graph",
+    }[region.source]
 
 
 def box_rule(run: TrainedRun) -> BoxRule | None:

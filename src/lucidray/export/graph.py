@@ -38,7 +38,8 @@ def build_graph(core: Core | EnsembleCore | MaskCore, config: Preprocessing) -> 
         An ONNX model, the same bytes each time: from ``image`` ``(B, 1, H, W)`` to ``logits`` and
         ``probabilities`` ``(B, F)``, raw ``maps`` ``(B, F, h, w)`` and ``embedding`` ``(B, D)``; of
         detectors also ``boxes`` ``(B, R, F, 4)`` and ``box_scores`` ``(B, R, F)``; of ensembles of
-        runs also ``disagreement`` ``(B, F)``.
+        runs also ``disagreement`` ``(B, F)``; of networks that look twice also ``region_maps``
+        ``(B, F, h, w)`` and ``region`` ``(B, 4)``.
 
     Raises:
         ExportError: The models cannot be written as such a graph.

@@ -17,11 +17,13 @@ from lucidray.images.preprocessing import Preprocessing, channel_constants
 from lucidray.models.classifier import Classifier
 from lucidray.models.detector import Detector, mirrored_boxes
 from lucidray.models.gaze_fusion import GazeClassifier
+from lucidray.models.two_branch import RegionClassifier
 
 #: Names of the graph's outputs, in order, and those that a detector adds.
 OUTPUTS = ("logits", "probabilities", "maps", "embedding")
 BOX_OUTPUTS = ("boxes", "box_scores")
 GAZE_OUTPUTS = ("gaze",)
+REGION_OUTPUTS = ("region_maps", "region")
 
 
 class Normalization(nn.Module):
@@ -80,8 +82,11 @@ class Member(nn.Module):
         """Return logits ``(B, F)``, maps ``(B, F, h, w)`` and embedding ``(B, D)``.
 
         Of a detector also boxes ``(B, R, F, 4)`` and their scores ``(B, R, F)``; of a network that
-        predicts gaze its density ``(B, S, S)``.
+        predicts gaze its density ``(B, S, S)``; of one that looks twice also the region's part of
+        the maps, and its box ``(B, 4)`` in pixels.
         """
+        if isinstance(self.model, RegionClassifier):
+            return self._looking_twice(self.model, x)
         if isinstance(self.model, GazeClassifier):
             features, gaze = self.model.judge_and_look(x)
             return *self._pooled(features), gaze[:, 0]
@@ -91,12 +96,22 @@ class Member(nn.Module):
         return self._by_tokens(x) if self.tokens else self._pooled(self.model.features(x))
 
     def _pooled(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, jacobian, vector = self._slopes(features)
+        return logits, _weighed(jacobian, features), vector
+
+    def _slopes(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits, their slopes by each pixel of a channel, and the pooled vector."""
         vector = self.model.embed(features)
         channels, height, width = features.shape[1:]
         logits, pull = differentiate([self.model.head], vector, channels=channels)
-        jacobian = pull(torch.eye(logits.shape[1])[None]) / (height * width)
-        maps = torch.matmul(jacobian, features.flatten(2))
-        return logits, maps.view(-1, logits.shape[1], height, width), vector
+        return logits, pull(torch.eye(logits.shape[1])[None]) / (height * width), vector
+
+    def _looking_twice(self, model: RegionClassifier, x: Tensor) -> tuple[Tensor, ...]:
+        features, boxes = model.look(x)
+        logits, jacobian, vector = self._slopes(features)
+        pairs = zip(jacobian.chunk(2, 2), features.chunk(2, 1), strict=True)
+        film, region = model.spread(torch.cat([_weighed(*pair) for pair in pairs], 1), boxes)
+        return logits, film + region, vector, region, boxes * x.shape[-1]
 
     def _by_tokens(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         vectors: list[Tensor] = []
@@ -110,6 +125,12 @@ class Member(nn.Module):
 
         logits, maps = class_token.explain_tokens(self.model, x, tail_gradient=tail)
         return logits, maps, vectors[0]
+
+
+def _weighed(jacobian: Tensor, features: Tensor) -> Tensor:
+    """Return maps ``(B, F, h, w)``: a map's channels, each times its slope, summed."""
+    maps = torch.matmul(jacobian, features.flatten(2))
+    return maps.view(-1, jacobian.shape[1], *features.shape[2:])
 
 
 class Core(nn.Module):
@@ -137,7 +158,9 @@ class Core(nn.Module):
         self.exclusive = _check(models, config)
         self.detects = isinstance(models[0], Detector)
         self.looks = isinstance(models[0], GazeClassifier)
+        self.twice = isinstance(models[0], RegionClassifier)
         more = BOX_OUTPUTS if self.detects else GAZE_OUTPUTS if self.looks else ()
+        more = REGION_OUTPUTS if self.twice else more
         self.outputs = (*OUTPUTS, *more)
         self.size = config.size
         self.name = models[0].spec.backbone
@@ -157,9 +180,11 @@ class Core(nn.Module):
         return logits, self._probabilities(logits), maps, embedding, *self._more(found)
 
     def _more(self, found: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
-        """Join what members give beside logits, maps and embedding: regions, or gaze."""
+        """Join what members give beside logits, maps and embedding: boxes, gaze, or a region."""
         if self.looks:
             return [torch.stack([each[3] for each in found]).mean(0)]
+        if self.twice:
+            return [torch.stack([each[3] for each in found]).mean(0), found[0][4]]
         places = (3, 4) if self.detects else ()
         return [torch.cat([each[place] for each in found], 1) for place in places]
 
@@ -177,6 +202,9 @@ class Core(nn.Module):
         halves = [each.view(2, -1, *each.shape[1:]) for each in more]
         if self.looks:
             return [(gaze[0] + gaze[1].flip(-1)) / 2 for gaze in halves]
+        if self.twice:
+            maps, box = halves
+            return [(maps[0] + maps[1].flip(-1)) / 2, box[0]]
         if not self.detects:
             return []
         boxes, scores = halves
@@ -212,6 +240,8 @@ def _check(models: Sequence[Classifier], config: Preprocessing) -> bool:
             raise ExportError("all members of an ensemble must find boxes, or none.")
         if isinstance(model, GazeClassifier) != isinstance(first, GazeClassifier):
             raise ExportError("all members of an ensemble must predict gaze, or none.")
+        if isinstance(model, RegionClassifier) != isinstance(first, RegionClassifier):
+            raise ExportError("all members of an ensemble must look twice, or none.")
         if (model.findings, model.exclusive) != (first.findings, first.exclusive):
             raise ExportError("the members of an ensemble must judge the same findings.")
         if model.spec.in_channels != config.channels:

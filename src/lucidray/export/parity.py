@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from lucidray.bundle.reference import (
     box_difference,
     differences,
     gaze_difference,
+    region_difference,
 )
 from lucidray.errors import ExportError
 from lucidray.explain import explain
@@ -24,6 +26,7 @@ from lucidray.images.preprocessing import preprocess
 from lucidray.models.classifier import Classifier
 from lucidray.models.detector import Detector, joined_regions
 from lucidray.models.gaze_fusion import GazeClassifier
+from lucidray.models.two_branch import RegionClassifier
 from lucidray.records import Float32, XRay
 
 #: Largest allowed difference of the scores of boxes.
@@ -52,7 +55,25 @@ def answer(models: Sequence[Classifier], card: Card, image: Grey8) -> Outputs:
     probabilities = calibrate(logits, card.calibration, exclusive=card.exclusive)
     boxes, scores = _boxes(models, x, flip=card.flip)
     gaze = _gaze(models, x, flip=card.flip)
-    return Outputs(logits, probabilities, maps, embedding, boxes, scores, gaze)
+    seen = _region(models, x, flip=card.flip)
+    return Outputs(logits, probabilities, maps, embedding, boxes, scores, gaze, None, *seen)
+
+
+def _region(
+    models: Sequence[Classifier], x: torch.Tensor, *, flip: bool
+) -> tuple[Float32, Float32] | tuple[None, None]:
+    """Return the mean maps of second branches and the first one's box; None of other models."""
+    members = [model for model in models if isinstance(model, RegionClassifier)]
+    if not members:
+        return None, None
+    way: dict[str, Any] = {"method": "closed_form", "branch": "region"}
+    found = [explain(model, x, **way)[1] for model in members]
+    if flip:
+        found += [explain(model, x.flip(-1), **way)[1].flip(-1) for model in members]
+    with torch.no_grad():
+        box = members[0].look(x)[1] * x.shape[-1]
+    maps: Float32 = torch.stack(found).mean(0).numpy()
+    return maps, box.numpy()
 
 
 def _gaze(models: Sequence[Classifier], x: torch.Tensor, *, flip: bool) -> Float32 | None:
@@ -120,6 +141,12 @@ def check_parity(
         raise ExportError(
             f"the graph does not look where the model looks: gaze differs by {apart:.2g} of its "
             f"range (at most {EXACT[1]:g}). Nothing was written."
+        )
+    apart = region_difference(found, wanted)
+    if not apart <= EXACT[1]:
+        raise ExportError(
+            f"the graph does not look twice as the model does: its region differs by {apart:.2g} "
+            f"of its range (at most {EXACT[1]:g}). Nothing was written."
         )
     return worst
 

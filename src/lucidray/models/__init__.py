@@ -19,9 +19,11 @@ from lucidray.models.gaze_graph import GazeGraph
 from lucidray.models.gaze_unet import GazeUNet, Seeing, gaze_density
 from lucidray.models.heads import Pool, build_head
 from lucidray.models.layers import Layer, layers
+from lucidray.models.region import RegionSpec
 from lucidray.models.segmenter import Segmenter, build_segmenter
 from lucidray.models.spec import ModelSpec
 from lucidray.models.stages import Stage, last_block, stages
+from lucidray.models.two_branch import RegionClassifier, build_region_classifier
 from lucidray.models.weights import load_weights
 from lucidray.models.xrv_weights import XRV_FILES, read_xrv_weights
 
@@ -40,6 +42,8 @@ __all__ = [
     "ModelSpec",
     "ParameterCount",
     "Pool",
+    "RegionClassifier",
+    "RegionSpec",
     "Seeing",
     "Seen",
     "Segmenter",
@@ -52,6 +56,7 @@ __all__ = [
     "build_gaze_classifier",
     "build_head",
     "build_model",
+    "build_region_classifier",
     "build_segmenter",
     "card",
     "count_as_keras_resnet",

@@ -14,6 +14,7 @@ from lucidray.models.classifier import Classifier
 from lucidray.models.layers import layers
 from lucidray.models.segmenter import Segmenter
 from lucidray.models.stages import Stage, last_block, stages
+from lucidray.models.two_branch import RegionClassifier
 
 FreezingPolicy = Literal[
     "frozen", "classifier_only", "last_block", "last_n_layers", "last_fraction", "full"
@@ -167,17 +168,39 @@ def _free_names(
         raise ModelError(
             f"policy '{policy}' is not known for a model with a decoder; choose full or frozen."
         )
+    if isinstance(model, RegionClassifier):
+        body = model.backbone
+        branches = {"film.": body.film, "region.": body.region}
+        return names & {
+            prefix + name
+            for prefix, branch in branches.items()
+            for name in _free_in(branch, model, body.size, policy, layer_count, fraction)
+        }
+    free = _free_in(model.backbone, model, model.image_size, policy, layer_count, fraction)
+    return names & free
+
+
+def _free_in(
+    backbone: nn.Module,
+    model: Classifier,
+    size: int,
+    policy: str,
+    layer_count: int | None,
+    fraction: float,
+) -> frozenset[str]:
+    """Name the parameters of a backbone, which sees images of a size, that are to train."""
     if policy == "last_block":
-        block = last_block(model.backbone)
+        block = last_block(backbone)
         if block is None:
             raise ModelError(
                 f"the last block of '{model.spec.backbone}' is not known here; "
                 'choose policy = "last_fraction" or "last_n_layers".'
             )
+        names = (name for name, _ in backbone.named_parameters())
         return frozenset(name for name in names if _within(name, block))
-    row = layers(model.backbone, model.spec.in_channels, model.image_size)
+    row = layers(backbone, model.spec.in_channels, size)
     count = _layer_count(policy, layer_count, fraction, len(row))
-    return frozenset().union(*(layer.parameters for layer in row[len(row) - count :])) & names
+    return frozenset().union(*(layer.parameters for layer in row[len(row) - count :]))
 
 
 def _layer_count(policy: str, layer_count: int | None, fraction: float, total: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lucidray.config import STRICT
 from lucidray.errors import ConfigError
+from lucidray.models.region import RegionSpec
 
 PoolKind = Literal["auto", "avg", "max", "flatten", "native"]
 Activation = Literal["relu", "gelu"]
@@ -45,6 +46,7 @@ class ModelSpec:
             the backbone's last map, ``"fpn"`` on a pyramid of its stages at strides 8, 16 and 32,
             whose finest map is then pooled for the findings too (``pool`` avg or max).
         detector_width: Channels of the maps that the detector works on.
+        region: Adds a second branch, with a backbone of its own, that sees a region of the film.
     """
 
     __pydantic_config__ = STRICT
@@ -63,6 +65,7 @@ class ModelSpec:
     decoder: tuple[int, ...] = ()
     detector: DetectorKind = "none"
     detector_width: int = 64
+    region: RegionSpec = field(default_factory=RegionSpec)
 
     def __post_init__(self) -> None:
         if (self.head == "mlp") != bool(self.hidden):
@@ -86,6 +89,11 @@ class ModelSpec:
                 f"detector is '{self.detector}' with detector_width {self.detector_width} and "
                 f"decoder {list(self.decoder)}; a detector stands beside a head of findings, so "
                 "leave out decoder, and its width is at least 1."
+            )
+        if self.region.source != "none" and (self.decoder or self.detector != "none"):
+            raise ConfigError(
+                "region adds a second branch to a network that judges findings; leave out decoder "
+                "and detector, or region."
             )
         for name in ("dropout_before", "dropout_after", "drop_rate", "drop_path"):
             value = getattr(self, name)

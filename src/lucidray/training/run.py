@@ -18,6 +18,8 @@ from lucidray.models.classifier import Classifier, build_model
 from lucidray.models.detector import Detector, build_detector
 from lucidray.models.heads import keep_outputs
 from lucidray.models.segmenter import Segmenter, build_segmenter
+from lucidray.models.spec import ModelSpec
+from lucidray.models.two_branch import build_region_classifier
 from lucidray.training.recipe import Recipe
 from lucidray.training.weights import load_weights, write_text
 
@@ -141,15 +143,22 @@ def new_model(
         exclusive: Whether exactly one finding is present in each image.
         pretrained: Whether to fetch the weights that the recipe starts from.
     """
-    spec = recipe.model if pretrained else replace(recipe.model, weights="none")
+    spec = recipe.model if pretrained else _from_nothing(recipe.model)
     size = recipe.image.size
-    model = (
-        build_model(spec, findings, exclusive=exclusive, image_size=size)
-        if spec.detector == "none"
-        else build_detector(spec, findings, image_size=size)
-    )
+    model: Classifier
+    if spec.detector != "none":
+        model = build_detector(spec, findings, image_size=size)
+    elif spec.region.source != "none":
+        model = build_region_classifier(spec, findings, exclusive=exclusive, image_size=size)
+    else:
+        model = build_model(spec, findings, exclusive=exclusive, image_size=size)
     model.spec = recipe.model
     return model
+
+
+def _from_nothing(spec: ModelSpec) -> ModelSpec:
+    """Return a spec that reads no weights: not its own start, not those of what finds a region."""
+    return replace(spec, weights="none", region=replace(spec.region, run=""))
 
 
 def load_run(folder: str | Path) -> Run:
