@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from lucidray_clinic.core.identifiers import new_id
 from lucidray_clinic.patients.models import Patient
 
 PASSWORD = "a long enough password"
+CHROMIUM = (
+    os.environ.get("LUCIDRAY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+)
 
 
 @pytest.fixture
@@ -121,3 +125,19 @@ def sign_in() -> Callable[[User], Client]:
         return client
 
     return enter
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, or a skip that says what is missing."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+    )
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: install it, or set LUCIDRAY_CHROMIUM to one")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
+        )
+        yield running
+        running.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from lucidray_clinic.cases.models import Case, Instance
 from lucidray_clinic.core import jobs
 from lucidray_clinic.core.models import AuditEvent
 from lucidray_clinic.errors import SiteError
+from lucidray_clinic.patients.models import Patient
 
 EXAMPLES = Path(lucidray.__file__).parent / "examples"
 SHIPPED = Path(lucidray.__file__).parent / "bundle" / "shipped"
@@ -93,6 +94,20 @@ def test_bundles_are_told_with_thresholds_and_trust(clinician: User, sign_in: En
     assert {each["name"]: each["trust"] for each in one["findings"]} == dict(said)
     outlines = next(each for each in told if each["name"] == "lung-fields")
     assert all("not been measured" in each["trust"] for each in outlines["findings"])
+
+
+def test_bundles_and_cases_tell_whose_films_they_are_for(
+    clinician: User, sign_in: Enter, case: Case
+) -> None:
+    client = sign_in(clinician)
+    told = {each["name"]: each for each in client.get(reverse("api-1:bundles")).json()}
+    assert told["pediatric-pneumonia"]["ages_years"] == [0, 17]
+    assert told["adult-opacity"]["ages_years"] == [18, 150]
+    url = reverse("api-1:case", args=[case.pk])
+    assert client.get(url).json()["patient"]["age_years"] is None
+    Patient.objects.filter(pk=case.patient_id).update(birth_date=date(2016, 6, 2))
+    Case.objects.filter(pk=case.pk).update(acquired_on=date(2020, 6, 1))
+    assert client.get(url).json()["patient"]["age_years"] == 3
 
 
 def test_the_file_of_a_bundle_is_the_file(clinician: User, sign_in: Enter) -> None:

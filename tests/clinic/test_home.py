@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, models, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from lucidray_clinic.accounts.models import Team, User
+from lucidray_clinic.accounts.models import Emergency, Team, User
 from lucidray_clinic.cases import figures, services
 from lucidray_clinic.cases.models import Case, Status, Urgency
 from lucidray_clinic.core.charts import Value, columns, line, shares
+from lucidray_clinic.core.tallies import is_kept
 from lucidray_clinic.patients.models import Patient
 from lucidray_clinic.patients.services import open_patient, recently_opened
 
@@ -118,3 +120,69 @@ def test_a_line_breaks_where_nothing_is_known() -> None:
     values = [Value("", v) for v in (0, 1, math.nan, 0.5)]
     drawn: Any = line([values], width=30, height=10, top=1)
     assert drawn["paths"] == ["M0 10L10 0M30 5"]
+
+
+def kinds(user: User) -> dict[tuple[str, int], int]:
+    """What a direct query counts."""
+    rows = Case.objects.visible_to(user).order_by().values_list("status", "urgency")
+    return {(status, urgency): n for status, urgency, n in rows.annotate(n=models.Count("pk"))}
+
+
+def test_kept_counts_are_those_of_a_direct_query_after_every_change(
+    clinician: User, team: Team, other_team: Team, many: None
+) -> None:
+    cases = Case.objects.filter(team=team)
+    assert +Counter(figures.counted(clinician)) == kinds(clinician)
+    first, second, third = list(cases[:3])
+    changes: list[Callable[[], Any]] = [
+        lambda: cases.filter(pk=first.pk).update(status="reported", urgency=0),
+        lambda: cases.filter(pk=second.pk).update(deleted_at=timezone.now()),
+        lambda: Case.everything.filter(pk=second.pk).update(deleted_at=None),
+        lambda: cases.filter(pk=third.pk).update(team=other_team),
+        lambda: cases.filter(pk=first.pk).update(title="nothing that counts"),
+        lambda: Case.everything.filter(pk=first.pk).delete(),
+        lambda: cases.update(status="new"),
+        lambda: Case.objects.bulk_create(
+            Case(team=team, patient=first.patient, urgency=1) for _ in range(40)
+        ),
+    ]
+    for change in changes:
+        change()
+        assert +Counter(figures.counted(clinician)) == kinds(clinician)
+
+
+def test_folding_changes_no_count(clinician: User, many: None) -> None:
+    before = +Counter(figures.counted(clinician))
+    if not is_kept():
+        pytest.skip("SQLite counts the rows themselves")
+    figures.TALLY.counted(clinician.teams_with("case.view"), most=0)
+    assert +Counter(figures.counted(clinician)) == before == kinds(clinician)
+    with connection.cursor() as cursor:
+        kind = "count(DISTINCT (team_id, status, urgency))"
+        cursor.execute(f"SELECT count(*), {kind} FROM cases_case_tallies")
+        rows, different = cursor.fetchone()
+    assert rows == different
+
+
+def test_a_change_that_is_taken_back_is_not_counted(clinician: User, many: None) -> None:
+    before = +Counter(figures.counted(clinician))
+    with pytest.raises(RuntimeError), transaction.atomic():
+        Case.objects.update(status="reported")
+        raise RuntimeError
+    assert +Counter(figures.counted(clinician)) == before
+
+
+def test_an_emergency_is_counted_while_it_is_open(
+    clinician: User, other_team: Team, many: None
+) -> None:
+    before = kinds(clinician)
+    rescued = Patient.objects.get(team=other_team)
+    Emergency.objects.create(
+        user=clinician,
+        patient_id=rescued.pk,
+        team=other_team,
+        reason="x",
+        until=timezone.now() + timedelta(hours=1),
+    )
+    user = User.objects.get(pk=clinician.pk)
+    assert +Counter(figures.counted(user)) == kinds(user) != before

@@ -290,3 +290,41 @@ def test_words_of_the_house_make_no_password(password: str, fits: bool) -> None:
     with pytest.raises(ValidationError):
         validate_password(password)
     return None
+
+
+def test_a_new_password_keeps_this_session_and_ends_the_others(
+    clinician: User, sign_in: Callable[[User], Client], password: str
+) -> None:
+    here, elsewhere = sign_in(clinician), sign_in(clinician)
+    fresh = "another long enough password"
+    sent = {"oldpassword": password, "password1": fresh, "password2": fresh}
+    assert here.post(reverse("account_change_password"), sent).status_code == 302
+    assert is_in(here)
+    assert not is_in(elsewhere)
+    assert clinician.sessions.filter(ended_at=None).count() == 1
+
+
+def test_the_first_password_is_chosen_without_leaving(db: None) -> None:
+    user = User(username="first")
+    user.set_unusable_password()
+    user.save()
+    client = Client()
+    client.get(f"/sign-in/{make_one_time_link(user)}/")
+    fresh = {"password1": "another long enough password"}
+    answer = client.post(reverse("account_set_password"), fresh | {"password2": fresh["password1"]})
+    assert answer.status_code == 302
+    assert is_in(client)
+
+
+def test_a_new_password_does_not_lengthen_a_session(
+    clinician: User, sign_in: Callable[[User], Client], clock: Clock, password: str, settings: Any
+) -> None:
+    settings.SESSION_IDLE_SECONDS = 10**9
+    client = sign_in(clinician)
+    clock.now += settings.SESSION_LIFE_SECONDS - 10
+    fresh = "another long enough password"
+    sent = {"oldpassword": password, "password1": fresh, "password2": fresh}
+    client.post(reverse("account_change_password"), sent)
+    assert is_in(client)
+    clock.now += 20
+    assert not is_in(client)

@@ -60,6 +60,7 @@ class Site:
         boxes: Of the case, by reader.
         version: Of the boxes.
         offline: Whether every write fails as a lost connection does.
+        age: Of the patient, in whole years.
     """
 
     films: dict[str, tuple[str, bytes]] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class Site:
     notes: list[dict[str, Any]] = field(default_factory=list)
     decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
     offline: bool = False
+    age: int | None = None
 
     def case(self) -> dict[str, Any]:
         """The case as the JSON interface tells it."""
@@ -87,7 +89,7 @@ class Site:
         return {
             "id": "case-1",
             "title": "Chest, two views",
-            "patient": {"id": "p", "label": "P-000123"},
+            "patient": {"id": "p", "label": "P-000123", "age_years": self.age},
             "version": 1,
             "boxes_version": self.version,
             "read_first": self.read_first,
@@ -167,6 +169,7 @@ def add_bundles(site: Site, folder: Path = SHIPPED) -> None:
                     }
                     for each in card["findings"]
                 ],
+                "ages_years": [0, 17] if "children" in card["intended_use"] else [18, 150],
                 "url": f"/api/v1/bundles/{archive.digest}/file",
             },
         }

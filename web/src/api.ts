@@ -11,6 +11,8 @@ export interface BundleEntry {
   size: number;
   task?: string;
   experimental: boolean;
+  /** Ages at the time of the film whom it is for, both ends included; null: its card does not say. */
+  ages_years?: [number, number] | null;
   findings: { name: string; title?: string; threshold: number | null; trust?: string | null }[];
   url: string;
 }
@@ -76,7 +78,7 @@ export type BoxEntry = BoxItem & { author?: unknown; own?: boolean; read_only?: 
 export interface CaseEntry {
   id: string;
   title: string;
-  patient: { id: string; label: string };
+  patient: { id: string; label: string; age_years?: number | null };
   version: number;
   boxes_version?: number;
   read_first: boolean;

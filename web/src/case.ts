@@ -111,6 +111,7 @@ export class CaseView {
     }
     await this.showFilm(first);
     await this.app.reader.list();
+    this.app.reader.prefer(this.entry.patient.age_years);
     this.app.reader.readings = (this.entry.readings ?? []).map(fromServer);
     if (this.app.config.private) void this.app.reader.warm();
     this.app.refresh();
@@ -199,7 +200,10 @@ export class CaseView {
 
   private async readHere(): Promise<void> {
     const { port } = this.app.panes[0];
-    if (!this.app.reader.chosen) await this.app.reader.list();
+    if (!this.app.reader.chosen) {
+      await this.app.reader.list();
+      this.app.reader.prefer(this.entry.patient.age_years);
+    }
     if (port.film) await this.app.reader.readHere(port.film, port.instance);
   }
 

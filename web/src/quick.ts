@@ -30,7 +30,7 @@ export class QuickLook {
       decisionOf: () => undefined,
       findings: () => [],
     });
-    this.input = h("input", { type: "file", accept: ".dcm,.dicom,.png,.jpg,.jpeg,application/dicom,image/png,image/jpeg", class: "lr-file", id: "lr-file" });
+    this.input = h("input", { type: "file", accept: ".dcm,.dicom,.png,.jpg,.jpeg,.tif,.tiff,application/dicom,image/png,image/jpeg,image/tiff", class: "lr-file", id: "lr-file" });
     this.input.addEventListener("change", () => this.input.files?.[0] && void this.open(this.input.files[0]));
     this.drop = this.makeDrop();
     app.setTabs([{ id: "reading", title: t("Model"), content: this.panel.element }]);
@@ -40,14 +40,17 @@ export class QuickLook {
     app.strip.hidden = true;
     app.panel.hidden = true;
     app.stage.append(this.drop);
-    void app.reader.list().then(() => app.reader.warm());
+    void app.reader.list().then(() => {
+      app.reader.prefer(null);
+      return app.reader.warm();
+    });
   }
 
   private makeDrop(): HTMLElement {
     const label = h("label", { class: "lr-button lr-primary", for: "lr-file" }, t("Choose a film"));
     return h("div", { class: "lr-drop" }, h("div", { class: "lr-drop-inner" },
       h("h2", {}, t("Drop a chest film here")),
-      h("p", {}, t("PNG, JPEG or DICOM. It is read in this browser: no pixel and no tag leaves it, and nothing is stored.")),
+      h("p", {}, t("PNG, JPEG, TIFF or DICOM. It is read in this browser: no pixel and no tag leaves it, and nothing is stored.")),
       h("p", {}, this.input, label), this.problem));
   }
 

@@ -35,7 +35,20 @@ def begin(user: User, session: SessionBase, address: str, device: str) -> None:
         address: Where from.
         device: What the browser calls itself.
     """
-    session[_BEGAN] = session[_ACTIVE] = time.time()
+    session[_BEGAN] = time.time()
+    go_on(user, session, address, device)
+
+
+def go_on(user: User, session: SessionBase, address: str, device: str) -> None:
+    """List a session under its key, which may be new; its time goes on being counted.
+
+    Args:
+        user: Whose it is.
+        session: The session.
+        address: Where from.
+        device: What the browser calls itself.
+    """
+    session[_ACTIVE] = time.time()
     if session.session_key is None:
         session.create()
     UserSession.objects.update_or_create(

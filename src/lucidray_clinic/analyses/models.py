@@ -15,6 +15,9 @@ from lucidray_clinic.cases.models import Case, Instance
 from lucidray_clinic.core.bases import Identified, OfTeam
 from lucidray_clinic.core.jobs import Job, JobState
 
+#: Whole years at the time of the film, both ends included.
+CHILDREN, ADULTS = (0, 17), (18, 150)
+
 
 class ModelBundle(Identified):
     """A bundle on this installation's shelf; its file is known by its digest."""
@@ -59,6 +62,15 @@ class ModelBundle(Identified):
         """Probability at and above which a finding counts as present."""
         points: dict[str, Any] = self.card["operating_points"]
         return {name: point["threshold"] for name, point in points.items()}
+
+    @property
+    def ages_years(self) -> tuple[int, int] | None:
+        """Ages of those whose films it is for, as its card says; None: it does not say."""
+        told = str(self.card["intended_use"]).lower()
+        children, adults = "children" in told, "adults" in told
+        if children == adults:
+            return None
+        return CHILDREN if children else ADULTS
 
     def trust(self, finding: str) -> str:
         """How far its maps of a finding can be trusted, as the card says; empty: not measured.

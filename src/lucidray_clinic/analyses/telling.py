@@ -44,6 +44,7 @@ def bundle_as_json(bundle: ModelBundle) -> dict[str, Any]:
             }
             for name in bundle.findings
         ],
+        "ages_years": bundle.ages_years,
         "intended_use": bundle.card["intended_use"],
         "limits": bundle.card["limits"],
         "url": reverse("api-1:bundle_file", args=[bundle.digest]),

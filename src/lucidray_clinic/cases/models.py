@@ -70,6 +70,13 @@ class Case(Identified, Versioned, Deletable, OfTeam):
         indexes = [
             models.Index(fields=["team", "status", "urgency", "created_at"], name="case_worklist"),
             models.Index(fields=["team", "-created_at"], name="case_recent"),
+            models.Index(fields=["team", "status", "-created_at"], name="case_by_status"),
+            models.Index(fields=["team", "urgency", "-created_at"], name="case_by_urgency"),
+            models.Index(
+                fields=["team", "urgency", "created_at"],
+                condition=models.Q(deleted_at=None) & ~models.Q(status=Status.REPORTED),
+                name="case_waiting",
+            ),
             models.Index(fields=["patient", "-acquired_on"], name="case_of_patient"),
         ]
 
@@ -83,6 +90,15 @@ class Case(Identified, Versioned, Deletable, OfTeam):
             return self.created_at
         start = datetime.combine(self.acquired_on, time())
         return timezone.make_aware(start)
+
+    @property
+    def age_years(self) -> int | None:
+        """The patient's age in whole years when the film was taken; None: not known."""
+        born = self.patient.birth_date
+        taken = self.acquired_on or timezone.localdate(self.created_at)
+        if born is None:
+            return None
+        return int(taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day)))
 
     @property
     def audited_patient_id(self) -> UUID:

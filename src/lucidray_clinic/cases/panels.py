@@ -6,7 +6,9 @@ from typing import Any
 
 from lucidray_clinic.accounts.roles import Permission
 from lucidray_clinic.cases import figures, parts, services
+from lucidray_clinic.cases.models import Case
 from lucidray_clinic.core.charts import columns, shares
+from lucidray_clinic.core.paging import first_rows
 from lucidray_clinic.core.panels import Panel, add_panel
 from lucidray_clinic.patients.services import recently_opened
 
@@ -28,9 +30,9 @@ def worklist(user: Any) -> dict[str, Any] | None:
     """
     if not user.may(Permission.READ):
         return None
-    rows = services.worklist(user)
-    cases = _labeled(user, services.with_films(list(rows[:8])))
-    return {"cases": cases, "total": rows.count()}
+    rows = first_rows(services.worklist(user), 8, Case.objects.parts_of(user, Permission.READ))
+    cases = _labeled(user, services.with_films(rows))
+    return {"cases": cases, "total": figures.to_read(user)}
 
 
 def state(user: Any) -> dict[str, Any] | None:
@@ -63,7 +65,7 @@ def recent(user: Any) -> dict[str, Any] | None:
     """
     if not user.may(Permission.VIEW_CASE):
         return None
-    rows = list(services.list_cases(user)[:6])
+    rows = first_rows(services.list_cases(user), 6, Case.objects.parts_of(user))
     return {"cases": _labeled(user, services.with_films(rows))}
 
 

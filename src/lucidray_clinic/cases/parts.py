@@ -38,7 +38,11 @@ def case_as_json(user: Any, case: Case) -> dict[str, Any]:
     own = {
         "id": str(case.pk),
         "title": str(case),
-        "patient": {"id": str(case.patient_id), "label": patient_label(user, case)},
+        "patient": {
+            "id": str(case.patient_id),
+            "label": patient_label(user, case),
+            "age_years": case.age_years,
+        },
         "version": case.version,
         "status": case.status,
         "read_first": case.read_first,

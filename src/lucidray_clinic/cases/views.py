@@ -29,7 +29,8 @@ def cases(request: HttpRequest) -> HttpResponse:
     chosen = {name: request.GET.get(name, "").strip()[:20] for name in names}
     chosen["query"] = request.POST.get("q", "").strip()[:100]
     rows = services.list_cases(request.user, **chosen)
-    page = one_page(rows, request.POST.get("page") or request.GET.get("page"))
+    place = request.POST.get("page") or request.GET.get("page")
+    page = one_page(rows, place, parts=Case.objects.parts_of(request.user))
     services.with_films(page.rows)
     for case in page.rows:
         case.patient_label = parts.patient_label(request.user, case)

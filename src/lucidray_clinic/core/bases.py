@@ -90,6 +90,22 @@ class TeamQuerySet(models.QuerySet[Any]):
             mine |= models.Q(**{f"{self.model.patient_path}__in": opened})
         return self.filter(mine)
 
+    def parts_of(self, user: Any, permission: str | None = None) -> list[models.Q]:
+        """Return conditions of which each row that somebody may look at meets just one: its team.
+
+        Args:
+            user: The person.
+            permission: As of `visible_to`.
+        """
+        needed = permission or self.model.view_permission
+        teams = user.teams_with(needed)
+        parts = [models.Q(**{self.model.team_path: team}) for team in teams]
+        opened = user.emergency_patients(needed)
+        if opened and self.model.patient_path:
+            elsewhere = ~models.Q(**{f"{self.model.team_path}__in": teams})
+            parts.append(elsewhere & models.Q(**{f"{self.model.patient_path}__in": opened}))
+        return parts
+
 
 class TeamManager(models.Manager.from_queryset(TeamQuerySet)):  # type: ignore[misc]
     """Rows of teams, without the deleted."""

@@ -123,20 +123,8 @@ def _of_films(rows: QuerySet[Case], filters: Filters) -> QuerySet[Case]:
     return rows
 
 
-def age_at_film(case: Case) -> int | None:
-    """Return the patient's age in whole years when the film was taken; None: not known.
-
-    Args:
-        case: The case, with its patient.
-    """
-    born, taken = case.patient.birth_date, case.acquired_on or timezone.localdate(case.created_at)
-    if born is None:
-        return None
-    return int(taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day)))
-
-
 def _fits(case: Case, filters: Filters) -> bool:
-    age = age_at_film(case)
+    age = case.age_years
     low = 0 if filters.age_from is None else filters.age_from
     high = 200 if filters.age_to is None else filters.age_to
     return age is not None and low <= age <= high

@@ -12,7 +12,6 @@ from django.conf import settings
 
 from lucidray_clinic.annotations.models import Box
 from lucidray_clinic.cases.models import Case, Instance
-from lucidray_clinic.curation.filtering import age_at_film
 from lucidray_clinic.curation.labeling import labels_of
 from lucidray_clinic.curation.models import DataSet
 
@@ -127,7 +126,7 @@ def _item(
     data_set: DataSet, case: Case, film: Instance, labels: dict[str, float], boxes: Any
 ) -> Item:
     patient = f"P{pseudonym(data_set, case.patient_id)}"
-    age = age_at_film(case)
+    age = case.age_years
     return Item(
         film=film,
         image=f"I{pseudonym(data_set, film.pk, 16)}",

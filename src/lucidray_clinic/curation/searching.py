@@ -51,15 +51,15 @@ def search(user: Any, sent: Any) -> Found:
     return Found(form, filters, filtered(user, filters))
 
 
-def page_of(user: Any, found: Found, number: str | None) -> dict[str, Any]:
+def page_of(user: Any, found: Found, place: str | None) -> dict[str, Any]:
     """Return what the page shows.
 
     Args:
         user: The person.
         found: What was found.
-        number: Which page of it.
+        place: Which page of it, as the address says.
     """
-    page = one_page(found.cases, number)
+    page = one_page(found.cases, place, parts=Case.objects.parts_of(user))
     _describe(user, page.rows)
     keys = list(found.cases.order_by("-created_at").values_list("pk", flat=True)[: MOST + 1])
     return {

@@ -24,7 +24,8 @@ def patients(request: HttpRequest) -> HttpResponse:
     """List and search patients; a search is posted, so that no name stands in an address."""
     query = request.POST.get("q", "").strip()[:100]
     rows = services.list_patients(request.user, query)
-    page = one_page(rows, request.POST.get("page") or request.GET.get("page"))
+    place = request.POST.get("page") or request.GET.get("page")
+    page = one_page(rows, place, parts=Patient.objects.parts_of(request.user))
     services.with_films(page.rows)
     template = "patients/rows.html" if request.htmx else "patients/patients.html"  # type: ignore[attr-defined]
     return render(request, template, {"page": page, "query": query})

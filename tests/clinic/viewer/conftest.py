@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +11,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-CHROMIUM = (
-    os.environ.get("LUCIDRAY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-)
 
 
 def load(path: str, name: str) -> Any:
@@ -35,22 +30,6 @@ golden = load("tests/clinic/viewer/golden.py", "viewer_golden")
 @pytest.fixture(autouse=True)
 def _own_folders() -> None:
     """The viewer's tests need no folders of the site."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium, or a skip that says what is missing."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
-    )
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: install it, or set LUCIDRAY_CHROMIUM to one")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-        )
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,7 +151,7 @@ def dicom_variants() -> Iterator[tuple[str, npt.NDArray[Any], str, dict[str, Any
 
 
 def picture_files(folder: Path) -> Iterator[Path]:
-    """PNG and JPEG files of every layout."""
+    """PNG, JPEG and TIFF files of every layout."""
     grey = Image.fromarray(stored(8, "u1"))
     deep = Image.fromarray(stored(16, "u2"))
     alpha = Image.fromarray(stored(8, "u1")[::-1].copy())
@@ -167,10 +168,60 @@ def picture_files(folder: Path) -> Iterator[Path]:
         "ycc.jpg": (grey.convert("RGB"), {"quality": 90, "subsampling": 2}),
         "ycc444.jpg": (grey.convert("RGB"), {"quality": 75, "subsampling": 0, "progressive": True}),
         "restarts.jpg": (grey, {"quality": 90, "restart_marker_blocks": 3}),
+        "plain.tif": (grey, {}),
+        "deep.tif": (deep, {"tiffinfo": {278: 7}}),
+        "lzw.tif": (grey, {"compression": "tiff_lzw"}),
+        "deeplzw.tif": (deep, {"compression": "tiff_lzw", "tiffinfo": {317: 2}}),
+        "deflate.tif": (deep, {"compression": "tiff_adobe_deflate", "tiffinfo": {278: 16}}),
+        "zip.tif": (grey, {"compression": "tiff_deflate", "tiffinfo": {317: 2}}),
+        "packbits.tif": (grey, {"compression": "packbits"}),
     }
     for name, (image, options) in images.items():
         image.save(folder / name, **options)
         yield folder / name
+    yield from _made_by_hand(folder)
+
+
+def _made_by_hand(folder: Path) -> Iterator[Path]:
+    """TIFF files that Pillow does not write: the other byte order, white is zero, tiles."""
+    rows, columns = picture().shape
+    deep, small = stored(16, ">u2"), stored(8, "u1")
+    side = 64
+    tiles = [
+        np.pad(tile, ((0, side - tile.shape[0]), (0, side - tile.shape[1]))).tobytes()
+        for top in range(0, rows, side)
+        for left in range(0, columns, side)
+        for tile in (small[top : top + side, left : left + side],)
+    ]
+    made = {
+        "big.tif": (">", 16, 1, [deep.tobytes()], {278: rows}),
+        "white.tif": ("<", 8, 0, [(255 - small).tobytes()], {278: rows}),
+        "whitedeep.tif": ("<", 16, 0, [(65535 - deep).astype("<u2").tobytes()], {278: rows}),
+        "tiles.tif": ("<", 8, 1, tiles, {322: side, 323: side}),
+    }
+    for name, (order, bits, photometric, pieces, more) in made.items():
+        size = {256: columns, 257: rows, 258: bits, 259: 1, 262: photometric, 277: 1}
+        (folder / name).write_bytes(_tiff(order, size | more, pieces))
+        yield folder / name
+
+
+def _tiff(order: str, values: dict[int, int], pieces: list[bytes]) -> bytes:
+    """A TIFF file of one page, its fields of 32 bits each."""
+    offsets, counts = (324, 325) if 322 in values else (273, 279)
+    places = [8 + sum(map(len, pieces[:number])) for number in range(len(pieces))]
+    many = {offsets: places, counts: [len(piece) for piece in pieces]}
+    fields: dict[int, list[int]] = {tag: [value] for tag, value in values.items()} | many
+    start = 8 + sum(map(len, pieces))
+    behind = start + 2 + 12 * len(fields) + 4
+    table, extra = struct.pack(f"{order}H", len(fields)), b""
+    for tag, each in sorted(fields.items()):
+        data = struct.pack(f"{order}{len(each)}I", *each)
+        if len(data) > 4:
+            data, extra = struct.pack(f"{order}I", behind + len(extra)), extra + data
+        table += struct.pack(f"{order}HHI", tag, 4, len(each)) + data
+    mark = b"II*\x00" if order == "<" else b"MM\x00*"
+    head = mark + struct.pack(f"{order}I", start)
+    return head + b"".join(pieces) + table + struct.pack(f"{order}I", 0) + extra
 
 
 def write_files(folder: Path) -> list[Path]:

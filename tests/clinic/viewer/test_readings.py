@@ -90,6 +90,23 @@ def test_browser_and_python_agree(open_viewer: Callable[..., Any], name: str) ->
             assert all(each["map"] is None for each in told["findings"])
 
 
+@pytest.mark.parametrize(
+    ("age", "model"),
+    [(4, "Pediatric pneumonia"), (70, "Adult opacity"), (None, "Adult opacity")],
+)
+def test_a_model_for_the_patient_s_age_is_offered_first(
+    open_viewer: Callable[..., Any], site: Any, age: int | None, model: str
+) -> None:
+    site.age = age
+    page = open_viewer(site)
+    page.get_by_role("button", name="Show the model").wait_for()
+    page.locator(".lr-panel").get_by_role("button", name="Show the model").focus()
+    page.keyboard.press("a")
+    chosen = page.get_by_label("Model", exact=True).locator("option:checked")
+    chosen.wait_for(state="attached")
+    assert chosen.inner_text().startswith(model)
+
+
 def test_nothing_of_a_film_is_sent(open_viewer: Callable[..., Any], site: Any) -> None:
     page = open_viewer(site)
     page.keyboard.press("a")

@@ -7,6 +7,8 @@ import { Remote } from "../rpc";
 import { t } from "../strings";
 import { fromBrowser, fromQuickAnswer, fromServer, withMaps, type QuickAnswer, type ShownReading } from "./shown";
 
+const ADULT = 18;
+
 export type Phase = "idle" | "loading" | "reading" | "done" | "failed";
 
 export class Reader {
@@ -34,6 +36,14 @@ export class Reader {
     } catch (error) {
       this.fail(error);
     }
+    this.onChange();
+  }
+
+  /** Offer first what is made for this age; where that is not known, what is made for adults. */
+  prefer(age: number | null | undefined): void {
+    const years = age ?? ADULT;
+    const suits = (each: BundleEntry) => !!each.ages_years && each.ages_years[0] <= years && years <= each.ages_years[1];
+    this.chosen = this.bundles.find(suits) ?? this.bundles.find((each) => !each.ages_years) ?? this.bundles[0] ?? null;
     this.onChange();
   }
 

@@ -48,7 +48,7 @@ export interface Film {
   laterality: string | null;
   sourceBits: number;
   lossy: boolean;
-  format: "png" | "jpeg" | "dicom";
+  format: "png" | "jpeg" | "tiff" | "dicom";
   /** Digest of the file's bytes. */
   sha256: string;
 }

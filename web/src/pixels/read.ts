@@ -1,4 +1,4 @@
-/** Reading a radiograph from the bytes of a PNG, JPEG or DICOM file, told apart by content. */
+/** Reading a radiograph from the bytes of a PNG, JPEG, TIFF or DICOM file, told apart by content. */
 import { FilmError } from "../errors";
 import { startsWith } from "./bytes";
 import { readDicom } from "./dicom";
@@ -9,13 +9,14 @@ import { isDicom } from "./header";
 import { readJpeg } from "./jpeg";
 import { readPng } from "./png";
 import { sha256 } from "./sha256";
+import { readTiff } from "./tiff";
 
 /** More pixels than this are refused before decoding (as `lucidray.images.read`). */
 export const MAX_PIXELS = 80_000_000;
 
 const FOREIGN: [string, number[]][] = [
-  ["a TIFF file, which the browser viewer does not read", [0x49, 0x49]],
-  ["a TIFF file, which the browser viewer does not read", [0x4d, 0x4d, 0]],
+  ["a TIFF file above 4 GB's layout, which the browser does not read", [0x49, 0x49]],
+  ["a TIFF file above 4 GB's layout, which the browser does not read", [0x4d, 0x4d, 0]],
   ["a GIF picture", [0x47, 0x49, 0x46, 0x38]],
   ["a BMP picture", [0x42, 0x4d]],
   ["a WebP picture or a sound", [0x52, 0x49, 0x46, 0x46]],
@@ -37,8 +38,11 @@ export async function readFilm(data: Uint8Array, maxPixels = MAX_PIXELS): Promis
     const { width, height, stored, precision } = readJpeg(data, maxPixels);
     return picture({ width, height, stored, white: 2 ** precision - 1, bits: precision }, "jpeg", digest);
   }
+  if (startsWith(data, 0x49, 0x49, 42, 0) || startsWith(data, 0x4d, 0x4d, 0, 42)) {
+    return picture(await readTiff(data, maxPixels), "tiff", digest);
+  }
   const known = FOREIGN.find(([, signature]) => startsWith(data, ...signature));
-  throw new FilmError(known ? `it is ${known[0]}; expected PNG, JPEG or DICOM.` : "it is not an image that is known here; expected PNG, JPEG or DICOM.");
+  throw new FilmError(known ? `it is ${known[0]}; expected PNG, JPEG, TIFF or DICOM.` : "it is not an image that is known here; expected PNG, JPEG, TIFF or DICOM.");
 }
 
 interface Plain {
@@ -50,7 +54,7 @@ interface Plain {
 }
 
 /** Pictures are taken as they are: stored value by white. */
-function picture({ width, height, stored, white, bits }: Plain, format: "png" | "jpeg", sha256: string): Film {
+function picture({ width, height, stored, white, bits }: Plain, format: "png" | "jpeg" | "tiff", sha256: string): Film {
   const depth = white > 255 ? Math.ceil(Math.log2(white + 1)) : 8;
   const values = storedValues(depth, false);
   return {

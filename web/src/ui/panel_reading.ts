@@ -1,5 +1,5 @@
 /** The model's reading: hidden until asked for, explained, and decided by a person finding by finding. */
-import type { Decision } from "../api";
+import type { BundleEntry, Decision } from "../api";
 import type { Reader } from "../ai/reader";
 import type { ShownFinding, ShownReading } from "../ai/shown";
 import { shown as keyName, type Keys } from "../keys";
@@ -108,16 +108,17 @@ export class ReadingPanel {
     if (!entry) return null;
     const busy = reader.phase === "loading" || reader.phase === "reading";
     const choice = reader.bundles.length > 1
-      ? h("label", { class: "lr-field" }, h("span", {}, t("Model")), h(
+      ? h("div", {}, h("label", { class: "lr-field" }, h("span", {}, t("Model")), h(
           "select", { "data-focus": "model", disabled: busy, onchange: (event: Event) => reader.choose((event.target as HTMLSelectElement).value) },
-          ...reader.bundles.map((each) => h("option", { value: each.digest, selected: each === entry }, each.title)),
-        ))
-      : h("p", { class: "lr-model" }, entry.title);
+          ...reader.bundles.map((each) => h("option", { value: each.digest, selected: each === entry }, calledModel(each))),
+        )), h("p", { class: "lr-quiet" }, entry.title))
+      : h("div", {}, h("p", { class: "lr-model" }, calledModel(entry)), h("p", { class: "lr-quiet" }, entry.title));
     const again = reader.shown?.digest === entry.digest && reader.shown.maps !== null;
     return h(
       "div", { class: "lr-run" }, choice,
       this.button("read", again ? t("Read again") : t("Read this film here"), () => this.actions.readHere(), again ? "" : "lr-primary", undefined, busy),
       h("p", { class: "lr-private" }, t("Private: the film stays in this browser. Only the model is fetched.")),
+      this.button("choose-server", t("Read on the server instead"), () => this.actions.readOnServer(), "lr-link", undefined, busy),
     );
   }
 
@@ -304,6 +305,13 @@ export class ReadingPanel {
     if (key) button.append(h("kbd", {}, key));
     return button;
   }
+}
+
+/** A model's short name; its whole title would be cut off in a list. */
+function calledModel(entry: BundleEntry): string {
+  const words = entry.name.replaceAll("-", " ");
+  const name = words.charAt(0).toUpperCase() + words.slice(1);
+  return entry.experimental ? t("{name} (experimental)", { name }) : name;
 }
 
 function callOf(finding: ShownFinding): string {
