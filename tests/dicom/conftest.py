@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from mischief import mutated
 from pydicom.dataset import Dataset
 
 from lucidray.datasets.phantom import PhantomConfig, make_phantom
@@ -77,24 +78,3 @@ def dciodvfy() -> str:
 def mutate() -> Callable[[bytes, random.Random], bytes]:
     """Damages bytes in ways that files and lines have been seen damaged."""
     return mutated
-
-
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    """Flip, cut, repeat or drop some bytes; mostly in the header."""
-    left = bytearray(data)
-    for _ in range(rng.randint(1, 8)):
-        place = rng.randrange(min(len(left), 2500))
-        match rng.randrange(5):
-            case 0:
-                left[place] = rng.randrange(256)
-            case 1:
-                left[place : place + 4] = rng.choice([b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"])
-            case 2:
-                del left[place : place + rng.randint(1, 40)]
-            case 3:
-                left[place:place] = left[place : place + rng.randint(1, 40)]
-            case 4:
-                left = left[: rng.randrange(1, len(left))]
-        if len(left) < 10:
-            break
-    return bytes(left)

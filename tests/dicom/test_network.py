@@ -11,14 +11,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from pathlib import Path
 
 import pytest
+from mischief import dataset_bytes, raw_store, recorded, talk
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, evt
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom import AE
 
 from lucidray.dicom.files import from_bytes, to_bytes
 from lucidray.dicom.network import (
@@ -230,52 +228,18 @@ def eventually(condition: Callable[[], bool], seconds: float = 8) -> None:
 
 
 def test_an_envelope_that_lies_is_refused(node: Node, inbox: Inbox, image: Dataset) -> None:
-    assert raw_store(node, [dataset_bytes(image)], instance="1.2.3.4") == [0xA900]
+    assert raw_store(node.port, [dataset_bytes(image)], instance="1.2.3.4") == [0xA900]
     assert files(inbox) == []
 
 
-def dataset_bytes(image: Dataset) -> bytes:
-    """Return a data set without preamble and file meta information."""
-    data = to_bytes(image)
-    length = int.from_bytes(data[140:144], "little")
-    return data[144 + length :]
-
-
-def raw_store(node: Node, bodies: list[bytes], instance: str | None = None) -> list[int | None]:
-    """Send bytes as they are, in the name of an image; return the answers."""
-    image_class = "1.2.840.10008.5.1.4.1.1.1.1"
-    entity = AE("LUCIDRAY")
-    entity.add_requested_context(image_class, ExplicitVRLittleEndian)
-    answers: list[int | None] = []
-    association = None
-    for body in bodies:
-        if association is None or not association.is_established:
-            association = entity.associate("127.0.0.1", node.port, ae_title="LUCIDRAY")
-            keep_answers(association)
-        request = C_STORE()
-        request.MessageID, request.Priority = 1, 2
-        request.AffectedSOPClassUID = image_class
-        request.AffectedSOPInstanceUID = instance or "1.2.3"
-        request.DataSet = BytesIO(body)
-        context = association.accepted_contexts[0].context_id
-        association._reactor_checkpoint.clear()
-        association.dimse.send_msg(request, context)
-        _, answer = association.dimse.get_msg(block=True)
-        association._reactor_checkpoint.set()
-        answers.append(getattr(answer, "Status", None))
-    if association is not None:
-        association.release()
-    return answers
-
-
-@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
 def test_mutated_files_neither_crash_the_node_nor_leave_halves(
-    node: Node, inbox: Inbox, image: Dataset, mutate: Mutate, count: int
+    node: Node, inbox: Inbox, image: Dataset, mutate: Mutate
 ) -> None:
+    count = 200  # benchmarks/node_fuzz.py has more
     image.SOPInstanceUID = "1.2.3"
     body, rng = dataset_bytes(image), random.Random(5)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    answers = raw_store(node, [mutate(body, rng) for _ in range(count)])
+    answers = raw_store(node.port, [mutate(body, rng) for _ in range(count)])
     assert len(answers) == count
     assert set(answers) <= {0x0000, 0xA900, 0xC000}
     assert answers.count(0) > 0
@@ -290,29 +254,13 @@ def test_mutated_files_neither_crash_the_node_nor_leave_halves(
     echo(peer(node))
 
 
-def recorded(node: Node, image: Dataset) -> bytes:
-    """Return all that a sender says in one association."""
-    said = bytearray()
-    entity = AE("LUCIDRAY")
-    entity.add_requested_context(image.SOPClassUID, ExplicitVRLittleEndian)
-    association = entity.associate(
-        "127.0.0.1",
-        node.port,
-        ae_title="LUCIDRAY",
-        evt_handlers=[(evt.EVT_DATA_SENT, lambda event: said.extend(event.data))],
-    )
-    association.send_c_store(image)
-    association.release()
-    return bytes(said)
-
-
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_mutated_associations_neither_crash_the_node_nor_stall_it(
     inbox: Inbox, image: Dataset, mutate: Mutate
 ) -> None:
     rng = random.Random(7)
     with Node(settings(seconds=1.0, most_associations=64), inbox.keep) as node:
-        script = recorded(node, image)
+        script = recorded(node.port, image)
         kept = len(files(inbox))
         assert kept == 1
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -320,7 +268,7 @@ def test_mutated_associations_neither_crash_the_node_nor_stall_it(
         for number in range(50):
             with socket.create_connection(("127.0.0.1", node.port), timeout=5) as line:
                 line.settimeout(0.05)
-                _talk(line, mutate(script, rng), rng)
+                talk(line, mutate(script, rng), rng)
             if number % 10 == 0:
                 echo(peer(node))
         echo(peer(node))
@@ -329,20 +277,6 @@ def test_mutated_associations_neither_crash_the_node_nor_stall_it(
         assert grown < 200_000, f"{grown} kB more"
     for path in files(inbox):
         assert from_bytes(path.read_bytes()).SOPInstanceUID
-
-
-def _talk(line: socket.socket, script: bytes, rng: random.Random) -> None:
-    """Say all of it in pieces, hearing what is answered, until the other side hangs up."""
-    place = 0
-    try:
-        while place < len(script):
-            step = rng.choice([1, 7, 500, 20_000])
-            line.sendall(script[place : place + step])
-            place += step
-        while line.recv(4096):
-            pass
-    except OSError:
-        return
 
 
 @pytest.mark.parametrize("said", [b"", b"\x01\x00\x00\x00", b"\x01\x00\x00\x00\x01\x00abc"])

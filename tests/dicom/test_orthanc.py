@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import highdicom as hd
 import numpy as np
+import orthanc as real
 import pytest
 import requests
 from pydicom.dataset import Dataset
@@ -28,16 +25,6 @@ pytestmark = [
     pytest.mark.orthanc,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-def _module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("orthanc", Path(__file__).with_name("orthanc.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["orthanc"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +48,9 @@ def node(inbox: Inbox) -> Iterator[Node]:
 
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory: pytest.TempPathFactory, node: Node) -> Iterator[Any]:
-    module = _module()
-    if module.installed() is None:
-        pytest.skip(module.MISSING)
-    with module.running(tmp_path_factory.mktemp("orthanc"), node.port) as running:
+    if real.installed() is None:
+        pytest.skip(real.MISSING)
+    with real.running(tmp_path_factory.mktemp("orthanc"), node.port) as running:
         yield running
 
 
