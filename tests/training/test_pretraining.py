@@ -158,6 +158,10 @@ def test_a_finished_one_is_returned_and_another_refused(
     assert again == first
     facts = json.loads((first.folder / "pretraining.json").read_text())
     assert facts["status"] == "finished"
+    del facts["recipe"]["model"]["pool"]  # as a version wrote it that did not know this setting
+    (first.folder / "pretraining.json").write_text(json.dumps(facts))
+    older = pretrain(recipe(method="simclr"), classes, tmp_path / "pre", cache=cache, resume=True)
+    assert older == first
     with pytest.raises(RunError, match="another pretraining"):
         pretrain(recipe(method="masked"), classes, tmp_path / "pre", cache=cache, resume=True)
     with pytest.raises(RunError, match="another pretraining"):

@@ -191,7 +191,7 @@ def pretrain(
     folder = Path(out)
     keep_memory()
     train, validation = _parts(recipe, data, None if cache is None else Path(cache), reading)
-    key = _claim(folder, recipe, (train, validation), resume=resume)
+    images = _claim(folder, recipe, (train, validation), resume=resume)
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(recipe.seed))
         network = _network(recipe)
@@ -200,7 +200,7 @@ def pretrain(
     weights = folder / "backbone.safetensors"
     save_weights(weights, backbone_state(network))
     write_history(folder / "history.csv", rows)
-    _write_facts(folder, recipe, key, "finished")
+    _write_facts(folder, recipe, images, "finished")
     return Pretrained(folder, weights, tuple(rows), epoch)
 
 
@@ -235,15 +235,15 @@ def _views(recipe: Pretraining, part: ImageTable, pixels: CachedPixels) -> Views
 
 
 def _claim(folder: Path, recipe: Pretraining, parts: tuple[Views, Views], *, resume: bool) -> str:
-    digests = [repr(to_mapping(recipe))]
+    digests = []
     for part in parts:
         pixels = part.pixels
         digests += pixels.digests() if isinstance(pixels, CachedPixels) else []
         digests.append(repr(part.keys.tolist()))
-    key = fingerprint(digests)
+    data = fingerprint(digests)
     path = folder / "pretraining.json"
     if path.is_file():
-        if not resume or json.loads(path.read_text(encoding="utf-8"))["key"] != key:
+        if not resume or not _is_same(path, recipe, data):
             raise RunError(
                 f"{folder} holds another pretraining, or one that you did not ask to resume; "
                 "name a new folder, or resume it with the same recipe and data."
@@ -251,12 +251,20 @@ def _claim(folder: Path, recipe: Pretraining, parts: tuple[Views, Views], *, res
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} is in the way: it is not an empty folder. Name a new one.")
     else:
-        _write_facts(folder, recipe, key, "running")
-    return key
+        _write_facts(folder, recipe, data, "running")
+    return data
 
 
-def _write_facts(folder: Path, recipe: Pretraining, key: str, status: str) -> None:
-    facts = {"status": status, "key": key, "recipe": to_mapping(recipe)}
+def _is_same(path: Path, recipe: Pretraining, data: str) -> bool:
+    """Compare as values, so that a setting that a later version adds stands in for its default."""
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    if facts.get("data") != data:
+        return False
+    return from_mapping(Pretraining, facts["recipe"], where=str(path)) == recipe
+
+
+def _write_facts(folder: Path, recipe: Pretraining, data: str, status: str) -> None:
+    facts = {"status": status, "data": data, "recipe": to_mapping(recipe)}
     write_text(folder / "pretraining.json", json.dumps(facts, indent=2) + "\n")
 
 
