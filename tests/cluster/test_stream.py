@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lucidray.cluster import call_each, connected, map_on_cluster, processors
 from lucidray.errors import ClusterError, ConfigError
@@ -83,3 +86,18 @@ def test_a_cluster_within_one_is_the_same(cluster: str) -> None:
     with connected("nowhere:1"):
         assert processors() == 2
     assert processors() == 2
+
+
+def test_an_address_where_nobody_is_is_told_at_once(tmp_path: Path) -> None:
+    film = tmp_path / "film.png"
+    Image.new("L", (64, 64)).save(film)
+    given = ["--bundle", "pediatric-pneumonia", "--cluster", "127.0.0.1:1"]
+    said = subprocess.run(
+        [sys.executable, "-m", "lucidray", "read", str(film), *given],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "no cluster answers at '127.0.0.1:1'" in said.stderr
+    assert "--cluster local" in said.stderr

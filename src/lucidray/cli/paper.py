@@ -23,7 +23,7 @@ from lucidray.cli.console import (
     say_wrapped,
     shown,
 )
-from lucidray.cli.places import folder_to_write, must_exist
+from lucidray.cli.places import Cluster, folder_to_write, must_exist
 from lucidray.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def run(
     weights: Annotated[
         Path | None, typer.Option(help="Local safetensors file to start from; else from scratch.")
     ] = None,
+    cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
     """Run a published experiment, or all, and print its numbers beside ours."""
@@ -163,7 +164,8 @@ def run(
     folder_to_write(folder)
     papers = _papers()
     if name is None:
-        _run_all(papers, data, folder, mode.value, scale.value, seeds, as_json=as_json)
+        asked = (mode.value, scale.value, seeds, cluster)
+        _run_all(papers, data, folder, *asked, as_json=as_json)
         return
     chosen = papers.papers[name]
     with progress(f"{name}, {mode.value}, {scale.value}") as stage:
@@ -175,6 +177,7 @@ def run(
             scale=scale.value,
             seeds=seeds,
             weights=weights,
+            cluster=cluster,
             progress=lambda done, total, what: stage(f"{name}: {what}")(done, total),
         )
     if as_json:
@@ -186,7 +189,15 @@ def run(
 
 
 def _run_all(
-    papers: Any, data: Path, folder: Path, mode: str, scale: str, seeds: int, *, as_json: bool
+    papers: Any,
+    data: Path,
+    folder: Path,
+    mode: str,
+    scale: str,
+    seeds: int,
+    cluster: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     with progress(f"all experiments, {mode}, {scale}") as stage:
         page, chapters = papers.run_all(
@@ -195,6 +206,7 @@ def _run_all(
             mode=mode,
             scale=scale,
             seeds=seeds,
+            cluster=cluster,
             progress=lambda done, total, what: stage(what)(done, total),
         )
     failed = [each for each in chapters if each.report is None]

@@ -21,7 +21,7 @@ from lucidray.cli.console import (
     say_next,
     shown,
 )
-from lucidray.cli.places import folder_to_write, must_exist
+from lucidray.cli.places import Cluster, folder_to_write, must_exist
 from lucidray.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def search(
         list[str] | None,
         typer.Option("--set", help="Change a value, KEY=VALUE (search.seed=1); repeatable."),
     ] = None,
+    cluster: Cluster = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Search for the values with which a recipe trains best, and rank all that were tried."""
@@ -75,6 +76,7 @@ def search(
             data,
             folder,
             resume=resume,
+            cluster=cluster,
             reading=stage("Reading images"),
             progress=stage("Searching (thousandths of trials)"),
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lucidray.cluster.session import RETRIES, load_ray
@@ -16,7 +19,7 @@ def call_each(
     calls: Sequence[tuple[Any, ...]],
     *,
     threads: int = 1,
-    done: Callable[[int], None] | None = None,
+    done: Callable[[int], object] | None = None,
 ) -> list[Result]:
     """Call a function with each of several sets of arguments, as many at a time as there is room.
 
@@ -37,8 +40,13 @@ def call_each(
         ClusterError: Workers kept dying over one call.
     """
     ray = load_ray()
-    remote = ray.remote(num_cpus=threads, max_retries=RETRIES)(function)
-    waiting = {remote.remote(*arguments): place for place, arguments in enumerate(calls)}
+    remote = ray.remote(num_cpus=threads, max_retries=RETRIES)(_call)
+    # What several calls share, such as a table of images, is sent to a machine once.
+    sent = {id(each): ray.put(each) for arguments in calls for each in arguments}
+    waiting = {
+        remote.remote(Path.cwd(), function, *(sent[id(each)] for each in arguments)): place
+        for place, arguments in enumerate(calls)
+    }
     results: dict[int, Result] = {}
     try:
         while waiting:
@@ -51,6 +59,17 @@ def call_each(
         for left in waiting:
             ray.cancel(left, force=True)
     return [results[place] for place in range(len(calls))]
+
+
+def _call(here: Path, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function where the command was given, so that relative paths mean the same."""
+    if not here.is_dir():
+        raise ClusterError(
+            f"{socket.gethostname()} does not see {here}. Every machine of the cluster must see "
+            "data and results under the same path."
+        )
+    os.chdir(here)
+    return function(*arguments)
 
 
 def _result(ray: Any, reference: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import sys
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ LOCAL = "local"
 
 #: How often a piece of work is given to another worker where one died over it.
 RETRIES = 3
+
+#: Seconds within which a cluster's first machine must let one in.
+_KNOCK_S = 10.0
 
 #: Ray's own switches: nothing is sent to its makers, and its daemons do not write to our terminal.
 _QUIET = {
@@ -93,16 +97,28 @@ def _join(ray: Any, address: str, cpus: int | None) -> None:
     if address == LOCAL:
         given |= {"num_cpus": cpus or _own_processors(), "include_dashboard": False}
     try:
+        _knock(address)
         with warnings.catch_warnings(), _silent():
             warnings.simplefilter("ignore")
             _mute(ray)
             ray.init(logging_level=logging.CRITICAL, log_to_driver=False, **given)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        told = str(error).strip().partition("\n")[0]
+    except (OSError, ValueError, RuntimeError) as error:
+        told = str(getattr(error, "strerror", None) or error).strip().partition("\n")[0]
         raise ClusterError(
-            f"no cluster answers at '{address}': {told} Start one with `ray start --head` and name "
-            "its address, or use --cluster local."
+            f"no cluster answers at '{address}': {told.partition('. ')[0].rstrip('.')}. Start one "
+            "with `ray start --head` and name its address, or use --cluster local."
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Find out soon that nobody is there; Ray itself asks for minutes.
+
+    Raises:
+        OSError: Nobody listens at the address.
+    """
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +79,25 @@ def compute_features(
     Returns:
         The features, in the precision in which the trunk gives them.
     """
-    shape_file = path.with_suffix(".shape.pt")
-    if shape_file.is_file():
-        return Features(_map(path, *torch.load(shape_file, weights_only=True)))
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.with_suffix(".lock")):
+        shape_file = path.with_suffix(".shape.pt")
+        if not shape_file.is_file():
+            _write_features(trunk, examples, path, device, context, batch_size, progress)
+        if not shape_file.is_file():
+            return Features(torch.zeros(0))
+        return Features(_map(path, *torch.load(shape_file, weights_only=True)))
+
+
+def _write_features(
+    trunk: Callable[[Tensor], Tensor],
+    examples: Examples,
+    path: Path,
+    device: torch.device,
+    context: Callable[[], AbstractContextManager[object]],
+    batch_size: int,
+    progress: Progress | None,
+) -> None:
     values: Tensor | None = None
     for start, batch in _outputs(trunk, examples, device, context, batch_size):
         if values is None:
@@ -91,10 +106,21 @@ def compute_features(
         values[start : start + len(batch)] = batch
         if progress is not None:
             progress(start + len(batch), len(examples))
-    if values is None:
-        return Features(torch.zeros(0))
-    torch.save((tuple(values.shape), values.dtype), shape_file)
-    return Features(values)
+    if values is not None:
+        torch.save((tuple(values.shape), values.dtype), path.with_suffix(".shape.pt"))
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one process in at a time; a second finds what the first has made."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows, where no search is spread over processes
+        yield
+        return
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _outputs(

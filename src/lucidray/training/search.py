@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from lucidray.training.search_record import (
 )
 from lucidray.training.search_space import Search, resolve
 from lucidray.training.search_strategies import Tried, strategies
+from lucidray.training.setting import ignore
 from lucidray.training.task import Task
 
 #: Progress of one trial is told in so many steps.
@@ -89,6 +90,7 @@ def run_search(
     out: str | Path,
     *,
     resume: bool = False,
+    cluster: str | None = None,
     cache: str | Path | None = None,
     progress: Progress | None = None,
     reading: Progress | None = None,
@@ -107,6 +109,8 @@ def run_search(
         resume: Go on with a search that was stopped; finished trials stay, the one that was
             stopped goes on, and the result is the same as if nothing had happened. More trials or
             minutes than before may be asked for.
+        cluster: Address of a Ray cluster whose workers train the trials, several at a time;
+            ``"local"``: one that is started on this machine. None: this process trains all.
         cache: Folder of decoded pixels; None: the user's cache folder.
         progress: Called with thousandths of trials done and in all.
         reading: Called with images decoded, or sent through a frozen beginning, and in all.
@@ -119,7 +123,8 @@ def run_search(
         UnknownNameError: No such strategy, metric or key.
         ConfigError: A value does not fit, or the metric is not measured.
         RunError: `out` is in the way, or holds another search.
-        MissingExtraError: A Bayesian search needs Optuna.
+        MissingExtraError: A Bayesian search needs Optuna, a cluster Ray.
+        ClusterError: There is no such cluster, or its workers keep dying.
     """
     folder = Path(out)
     strategies.entry(plan.strategy)
@@ -130,20 +135,50 @@ def run_search(
     trials, passes = read_record(folder, base, plan) if resume else ([], 0)
     earlier = 0 if given.features.is_dir() else passes
     found = Found(folder, plan, metric, tuple(trials), passes)
-    for number in range(plan.budget):
-        if number < len(trials) and trials[number].status in {"finished", "failed"}:
-            continue
-        if plan.minutes is not None and sum(t.seconds for t in trials) >= 60 * plan.minutes:
-            break
-        trial = _proposed(given, plan, trials[:number], rises(metric))
-        trials = [*trials[:number], trial]
-        write_record(replace(found, trials=tuple(trials)), base)
-        trials[number] = _done(given, trial, trials, metric, _within(progress, number, plan.budget))
-        passes = earlier + count_passes(given.features)
-        found = replace(found, trials=tuple(trials), feature_passes=passes)
-        write_record(found, base)
+    if cluster is None:
+        found = _in_turn(given, found, earlier, progress)
+    else:
+        from lucidray.cluster import connected
+        from lucidray.training.search_apart import search_apart
+
+        with connected(cluster):
+            found = search_apart(given, found, earlier, progress or ignore)
     shutil.rmtree(given.features, ignore_errors=True)
     return found
+
+
+def _in_turn(given: Given, found: Found, earlier: int, progress: Progress | None) -> Found:
+    """Make the trials of a search one after the other, in this process."""
+    trials, budget, number = list(found.trials), found.search.budget, 0
+    while wants_more(found.search, number, trials):
+        if number == len(trials):
+            trials.append(propose(given, found, trials))
+        write_record(replace(found, trials=tuple(trials)), given.base)
+        trial, tell = settled(trials[number], trials), _within(progress, number, budget)
+        if trial.status == "running":
+            trial = train_trial(given, trial, found.metric, tell)
+        trials[number] = trial
+        passes = earlier + count_passes(given.features)
+        found = replace(found, trials=tuple(trials), feature_passes=passes)
+        write_record(found, given.base)
+        tell(1, 1)
+        number += 1
+    return found
+
+
+def wants_more(plan: Search, number: int, trials: Sequence[Trial]) -> bool:
+    """Tell whether a trial is to be looked at: it was made already, or there is budget for it.
+
+    Args:
+        plan: What is searched.
+        number: Of the trial.
+        trials: Those that were proposed so far.
+    """
+    if number >= plan.budget:
+        return False
+    spent = sum(trial.seconds for trial in trials)
+    done = number < len(trials) and trials[number].status != "running"
+    return done or plan.minutes is None or spent < 60 * plan.minutes
 
 
 @dataclass(frozen=True)
@@ -199,23 +234,45 @@ def _check(base: Mapping[str, Any], plan: Search) -> str:
     return metric
 
 
-def _proposed(given: Given, plan: Search, earlier: list[Trial], rising: bool) -> Trial:
+def propose(given: Given, found: Found, earlier: Sequence[Trial]) -> Trial:
+    """Return the trial that comes next.
+
+    Args:
+        given: What all trials have in common.
+        found: Says what is searched, and by what trials are ranked.
+        earlier: Those before it; one that has not ended counts as one that failed.
+    """
+    plan = found.search
     tried = [Tried(trial.settings, trial.value) for trial in earlier]
-    settings = dict(strategies[plan.strategy](plan, tried, rising))
+    settings = dict(strategies[plan.strategy](plan, tried, rises(found.metric)))
     key = same_training(resolve(given.base, settings))
     twin = next((t.number for t in earlier if t.key == key and t.same_as is None), None)
     number = len(earlier)
     return Trial(number, settings, key, folder=f"trials/{number:03d}", same_as=twin)
 
 
-def _done(
-    given: Given, trial: Trial, trials: list[Trial], metric: str, progress: Progress
-) -> Trial:
-    if trial.same_as is not None:
-        twin = trials[trial.same_as]
-        progress(1, 1)
-        return replace(twin, number=trial.number, settings=trial.settings, same_as=twin.number,
-                       seconds=0.0)  # fmt: skip
+def settled(trial: Trial, trials: Sequence[Trial]) -> Trial:
+    """Return a trial with what came of the one that it equals; itself where it equals none."""
+    if trial.same_as is None:
+        return trial
+    twin = trials[trial.same_as]
+    return replace(
+        twin, number=trial.number, settings=trial.settings, same_as=twin.number, seconds=0.0
+    )
+
+
+def train_trial(given: Given, trial: Trial, metric: str, progress: Progress | None = None) -> Trial:
+    """Train a trial, from wherever it was stopped, and return it with what came of it.
+
+    Args:
+        given: What all trials have in common.
+        trial: The trial; it equals no earlier one.
+        metric: What ranks it.
+        progress: Called with training steps done and in all.
+
+    Returns:
+        The trial; failed where its training diverged.
+    """
     recipe = resolve(given.base, trial.settings)
     folder = given.folder / trial.folder
     try:
