@@ -39,6 +39,16 @@ for film in Instance.objects.all():
     runs.ask(None, film, bundle)
 print(bundle.pk)
 """
+COOKIES = """
+import json
+from django.conf import settings as s
+print(json.dumps({
+    "names": [s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME],
+    "flags": [s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_HTTPONLY,
+              s.SESSION_COOKIE_SAMESITE, s.CSRF_COOKIE_SAMESITE, s.DEBUG],
+    "transport": [s.SECURE_SSL_REDIRECT, s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS],
+}))
+"""
 STATES = """
 from lucidray_clinic.analyses.models import InferenceRun, Reading
 print(InferenceRun.objects.filter(state="done").count(), Reading.objects.count())
@@ -136,6 +146,10 @@ def test_django_finds_nothing_to_warn_of_before_deployment(tmp_path: Path) -> No
     variables = {"LUCIDRAY_HTTPS": "1", "LUCIDRAY_HOSTS": "room.example", "LUCIDRAY_PROXIES": "1"}
     room = Room(tmp_path / "home", **variables)
     room.run("check", "--deploy", "--fail-level", "INFO")
+    told = json.loads(room.python(COOKIES))
+    assert told["names"] == ["__Host-lucidray_session", "__Host-lucidray_csrf"]
+    assert told["flags"] == [True, True, True, "Lax", "Lax", False]
+    assert told["transport"] == [True, 365 * 86400, True]
     room.variables["LUCIDRAY_DEMO"] = "1"
     assert "This is a demonstration" in room.run("check", "--deploy", ok=False)
 

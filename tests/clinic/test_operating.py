@@ -267,6 +267,12 @@ def test_a_line_of_the_log_is_json_with_the_number_of_its_request(
     assert line["milliseconds"] > 0
 
 
+def test_nothing_echoes_a_request(client: Client, db: None) -> None:
+    assert client.generic("TRACE", reverse("live")).status_code == 405
+    answer = client.generic("TRACE", reverse("account_login"), headers={"x-secret": "echoed"})
+    assert b"echoed" not in answer.content
+
+
 # --- files and variables ------------------------------------------------------------------------
 
 

@@ -8,12 +8,12 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core import serializers
 from django.core.management.color import no_style
@@ -23,12 +23,11 @@ from django.db.models import Model
 from django.utils import timezone
 
 from lucidray_clinic.accounts.models import User
+from lucidray_clinic.administration import schema
 from lucidray_clinic.administration.sealing import SealedReader, SealedWriter
 from lucidray_clinic.core import audit
 from lucidray_clinic.errors import SiteError
 
-#: Tables that a fresh installation fills itself, or that are worth nothing elsewhere.
-_LEFT_OUT = frozenset({"contenttypes", "sessions", "axes", "admin", "auth"})
 _BATCH = 500
 
 
@@ -76,7 +75,8 @@ def read_backup(path: Path, passphrase: str) -> dict[str, Any]:
         The manifest, which the restored rows and files equal.
 
     Raises:
-        SiteError: Altered, of another passphrase, or this installation is not empty.
+        SiteError: Altered, of another passphrase, of a newer version, or this installation is
+            not empty.
     """
     if User.objects.exists() or any(_files()):
         raise SiteError("This installation is not empty. Restore into a fresh one.", "not_empty")
@@ -85,27 +85,30 @@ def read_backup(path: Path, passphrase: str) -> dict[str, Any]:
         _unpack(path, passphrase, staged)
         manifest: dict[str, Any] = json.loads((staged / "manifest.json").read_text())
         _check_staged(staged, manifest)
+        state = manifest.get("migrations") or schema.applied()
+        schema.go_to(state)
         with transaction.atomic():
-            _load(staged / "rows", manifest)
+            _load(staged / "rows", manifest["rows"], schema.models_at(state))
+        schema.go_forward()
         _place(staged)
     return manifest
 
 
-def models_to_keep() -> list[type[Model]]:
-    """Return the models whose rows are in a backup."""
-    every = apps.get_models(include_auto_created=True)
-    return [model for model in every if model._meta.app_label not in _LEFT_OUT]
+def count_rows(models: list[type[Model]] | None = None) -> dict[str, int]:
+    """Return how many rows of each model there are.
 
-
-def count_rows() -> dict[str, int]:
-    """Return how many rows of each model there are."""
-    return {model._meta.label_lower: model._base_manager.count() for model in models_to_keep()}
+    Args:
+        models: The models; None: all that a backup holds.
+    """
+    kept = schema.models_at(schema.applied()) if models is None else models
+    return {model._meta.label_lower: model._base_manager.count() for model in kept}
 
 
 def _fill(archive: tarfile.TarFile) -> dict[str, Any]:
+    state = schema.applied()
     with transaction.atomic():
         counts = {}
-        for model in models_to_keep():
+        for model in schema.models_at(state):
             label = model._meta.label_lower
             counts[label] = _add_rows(archive, model, f"rows/{label}.jsonl")
     hashes = {name: _add_file(archive, path, name) for name, path in _files()}
@@ -118,6 +121,7 @@ def _fill(archive: tarfile.TarFile) -> dict[str, Any]:
         "format": "lucidray-backup",
         "version": 1,
         "written_at": timezone.now().isoformat(),
+        "migrations": state,
         "rows": counts,
         "files": hashes,
     }
@@ -173,30 +177,44 @@ def _check_staged(folder: Path, manifest: dict[str, Any]) -> None:
     for name, expected in manifest["files"].items():
         if _hash(folder / name) != expected:
             raise SiteError("A file in the backup is not what its list says.", "altered")
+    newer = schema.unknown(manifest.get("migrations", {}))
+    if newer:
+        raise SiteError(
+            f"The backup is of a newer version, which knows {newer[0]}. Restore it with that one. "
+            "Nothing was restored.",
+            "newer",
+        )
 
 
-def _load(folder: Path, manifest: dict[str, Any]) -> None:
-    kept = models_to_keep()
+def _load(folder: Path, counts: dict[str, int], kept: list[type[Model]]) -> None:
     for model in kept:
         model._base_manager.all().delete()  # what the migrations of a fresh installation made
     for model in kept:
         path = folder / f"{model._meta.label_lower}.jsonl"
         if path.exists():
             with path.open(encoding="utf-8") as file:
-                _insert(model, serializers.deserialize("jsonl", file))
+                _insert(model, file)
     _reset_sequences(kept)
-    if {label: count_rows().get(label) for label in manifest["rows"]} != manifest["rows"]:
+    if count_rows(kept) != counts:
         raise SiteError("Not all rows came back. Nothing was restored.", "rows")
 
 
-def _insert(model: type[Model], rows: Any) -> None:
-    batch: list[Any] = []
-    for row in rows:
-        batch.append(row.object)
-        if len(batch) == _BATCH:
-            model._base_manager.bulk_create(batch)
-            batch = []
-    model._base_manager.bulk_create(batch)
+def _insert(model: type[Model], lines: Iterable[str]) -> None:
+    rows = (_row(model, json.loads(line)) for line in lines if line.strip())
+    while batch := list(islice(rows, _BATCH)):
+        model._base_manager.bulk_create(batch)
+
+
+def _row(model: type[Model], told: dict[str, Any]) -> Model:
+    """Build a row from what Django's serializer wrote of it."""
+    values = {"pk": model._meta.pk.to_python(told["pk"])}
+    for name, value in told["fields"].items():
+        field: Any = model._meta.get_field(name)
+        if field.many_to_many:
+            continue  # rows of their own
+        source = field.target_field if field.is_relation else field
+        values[field.attname] = None if value is None else source.to_python(value)
+    return model(**values)
 
 
 def _reset_sequences(models: list[type[Model]]) -> None:
