@@ -181,7 +181,9 @@ def test_promotion_exchanges_the_models_and_rollback_returns(
     runs.work_on(runs.claim(run.pk) or run)
     client.post(reverse("roll_back_shadow", args=[shadow.pk]))
     assert [row.digest for row in shelf.readers() if row.name == present.name] == [present.digest]
-    assert Reading.objects.get().bundle == shadow.bundle  # what it said stays
+    kept = Reading.objects.get()  # what it said stays, with what it said it of
+    assert (kept.bundle, kept.image_sha256) == (shadow.bundle, film.sha256)
+    assert kept.pixels_sha256 == film.pixels_sha256
     told = AuditEvent.objects.filter(action__contains="model").order_by("number")
     assert [row.action for row in told] == [
         *("install model", "retire model"),
