@@ -103,16 +103,17 @@ def main() -> None:
     table = _table(options.data, options.films)
     counts = table.rows["split"].value_counts()
     print(f"{table.name}: {counts['train']} films to learn from, {counts['test']} to measure on.")
-    rows = []
-    for share in SHARES:
-        for way in WAYS:
+    rows: list[dict[str, Any]] = []
+    for way in WAYS:
+        for share in SHARES:
             twin: Evaluation | None = None
             for start in STARTS:
                 found = _trained(plan, table, start, way, share)
                 rows.append(_row(found, twin, start=start, way=way, share=share))
                 twin = twin or found
                 _tell(rows[-1])
-    (plan.out / "results.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+                text = json.dumps(rows, indent=1) + "\n"
+                (plan.out / "results.json").write_text(text, encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:

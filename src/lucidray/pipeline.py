@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -68,6 +68,16 @@ class FilmReader(Protocol):
 
     def judge(self, xray: XRay, *, method: str) -> tuple[Prediction, Float32, Geometry]:
         """Return the prediction, raw maps ``(F, h, w)``, and from the file to what they span."""
+
+
+@runtime_checkable
+class FusingReader(Protocol):
+    """A `Reader` that may also take what a film's file tells of its patient and view."""
+
+    def fuse(
+        self, film: Float32, maps: Float32, xray: XRay
+    ) -> tuple[Float32, Float32, Mapping[str, float | str | None]]:
+        """Return logits ``(F,)`` and maps of film and metadata together, and what was used."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +213,11 @@ def _ask(
     pixels, geometry = preprocess(xray, reader.preprocessing)
     logits, maps = reader.look(pixels, method=method)
     _check_finite(logits)
-    return _prediction(logits, reader), maps, geometry
+    if not isinstance(reader, FusingReader):
+        return _prediction(logits, reader), maps, geometry
+    fused, maps, known = reader.fuse(logits, maps, xray)
+    told = _prediction(fused, reader)
+    return replace(told, metadata=known, film_logits=logits if known else None), maps, geometry
 
 
 def _check_finite(logits: Float32) -> None:

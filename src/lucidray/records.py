@@ -65,6 +65,8 @@ class XRay:
         spacing_mm: ``(row, column)`` distance of neighboring pixel centers of `pixels` in mm on
             the detector, or None where the file does not say.
         view_position: PA, AP, LL or RL, or None where unknown.
+        age_years: The patient's age when the film was taken, or None where unknown.
+        sex: F or M, or None where unknown or other.
         padding: bool ``(H, W)``, True where the file marks pixels as padding; None: none.
         source_bits: Bits stored per pixel in the file.
         lossy: Whether the file is known to have been compressed with loss.
@@ -81,6 +83,8 @@ class XRay:
     lossy: bool = False
     file_format: str = "array"
     sha256: str = ""
+    age_years: float | None = None
+    sex: Literal["F", "M"] | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
@@ -207,6 +211,10 @@ class Prediction:
             the runs of an ensemble give; None of a single run, and of a refused image.
         region: Where the network looked a second time; None of a network that looks once, and of a
             refused image.
+        metadata: What was taken of the patient and the view beside the film, by ``"age"``,
+            ``"sex"`` or ``"view"``; None: missing, so that the average counted; empty: the model
+            looks at the film alone.
+        film_logits: float32 ``(F,)``, what the film alone would say; None of such a model.
     """
 
     findings: tuple[str, ...]
@@ -221,6 +229,8 @@ class Prediction:
     gaze: Float32 | None = None
     disagreement: Float32 | None = None
     region: Region | None = None
+    metadata: Mapping[str, float | str | None] = field(default_factory=dict)
+    film_logits: Float32 | None = None
 
     def __post_init__(self) -> None:
         count = len(self.findings)

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 
 from lucidray.errors import MetricError, UnknownNameError
 from lucidray.export.calibration import folds_of
-from lucidray.export.mixing import Mixture, cross_joined, fit_mixture, join, log_losses
+from lucidray.export.mixing import Mixture, cross_joined, fit_mixture, join
+from lucidray.metrics.log_loss import log_losses, loss_and_slope
 
 
 def told(noises: tuple[float, ...], count: int = 400, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -125,3 +126,19 @@ def test_what_cannot_be_fitted_says_why() -> None:
         fit_mixture("stacked", logits, np.ones_like(labels), exclusive=False)
     with pytest.raises(MetricError, match="one validation patient"):
         cross_joined("mean", logits, labels, exclusive=False, groups=["a"] * 8)
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_the_slope_is_that_of_the_loss(exclusive: bool) -> None:
+    logits, labels = told((0.5,), count=6)
+    values, truth = logits[0].astype(np.float64), labels
+    if exclusive:
+        truth = np.eye(2, dtype=np.float32)[labels[:, 0].astype(int)]
+    _, slope = loss_and_slope(values, truth, exclusive=exclusive)
+    for place in np.ndindex(values.shape):
+        step = np.zeros_like(values)
+        step[place] = 1e-6
+        up, down = (
+            loss_and_slope(values + s * step, truth, exclusive=exclusive)[0] for s in (1, -1)
+        )
+        assert slope[place] == pytest.approx((up - down) / 2e-6, abs=1e-6)

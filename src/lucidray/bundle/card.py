@@ -14,11 +14,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from lucidray.bundle.box_rule import BoxRule
-from lucidray.bundle.card_version import CARD_VERSION, parse_card
+from lucidray.bundle.card_version import CARD_VERSION, METADATA_VERSION, parse_card
 from lucidray.bundle.ensemble import EnsembleRule
 from lucidray.bundle.estimate import Estimate as Estimate
 from lucidray.bundle.gate import Gate
 from lucidray.bundle.gaze import GazeFacts
+from lucidray.bundle.metadata import MetadataRule
 from lucidray.bundle.uncertainty import UncertaintyRule
 from lucidray.config import from_mapping, to_mapping
 from lucidray.errors import BundleError, ConfigError
@@ -224,6 +225,8 @@ class Card:
         gaze: How it learned where readers look; None: it does not predict that.
         region: How the region is found that a second branch of the network sees, in words;
             ``""``: it looks once.
+        metadata: What age, sex and view add to the graph's logits, which stand for a film of which
+            all is missing; None: the film alone counts.
         ensemble: How the logits of several runs are joined; None: of one run, whose networks' are
             averaged.
         explanation_trust: Measures of the heat maps by name; None: not measured.
@@ -266,6 +269,7 @@ class Card:
     gaze: GazeFacts | None = None
     region: str = ""
     ensemble: EnsembleRule | None = None
+    metadata: MetadataRule | None = None
     explanation_trust: Mapping[str, Estimate] | None = None
     explanation_verdicts: Mapping[str, str] = field(default_factory=dict)
     precision: Precision = "fp32"
@@ -301,6 +305,17 @@ class Card:
         if joined is not None and len(joined.intercepts) != len(names):
             raise ConfigError(
                 f"the ensemble has {len(joined.intercepts)} intercepts for {len(names)} findings."
+            )
+        fused = self.metadata
+        if fused is not None and len(fused.intercepts) != len(names):
+            raise ConfigError(
+                f"metadata have {len(fused.intercepts)} intercepts for {len(names)} findings."
+            )
+        if fused is not None and self.minimum_reader < METADATA_VERSION:
+            raise ConfigError(
+                f"minimum_reader is {self.minimum_reader}; a card with metadata needs "
+                f"{METADATA_VERSION}, so that no reader that does not know them gives other "
+                "probabilities."
             )
         rule = self.uncertainty
         if rule is not None and len(rule.present_from) != len(names):

@@ -8,7 +8,9 @@ from typing import Any
 from lucidray.errors import BundleError
 
 #: The version of the card's fields that this LucidRay writes.
-CARD_VERSION = 1
+CARD_VERSION = 2
+#: From this one on a reader adds metadata to what the graph says.
+METADATA_VERSION = 2
 
 
 def parse_card(text: str | bytes) -> dict[str, Any]:

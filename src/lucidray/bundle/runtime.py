@@ -20,6 +20,7 @@ from lucidray.bundle.archive import Archive, read
 from lucidray.bundle.card_version import parse_card
 from lucidray.bundle.engines import Engine, Outputs, make_engine
 from lucidray.bundle.installed import find_bundle
+from lucidray.bundle.metadata import known_of, metadata_from
 from lucidray.bundle.uncertainty import apply, rule_from
 from lucidray.errors import BundleError, ImageError, ShapeError
 from lucidray.findings import kinds_among
@@ -103,6 +104,7 @@ class Bundle:
         self.operating_points: Mapping[str, float] = MappingProxyType(
             {name: point["threshold"] for name, point in points.items()}
         )
+        self._metadata = metadata_from(self._facts.get("metadata"))
         self._rule = rule_from(self._facts.get("uncertainty"))
         self._gate = self._gatekeeper()
 
@@ -122,6 +124,11 @@ class Bundle:
         values["crop"] = None if values.get("crop") is None else tuple(values["crop"])
         known = {each.name for each in fields(Preprocessing)}
         return Preprocessing(**{key: values[key] for key in known & values.keys()})
+
+    @property
+    def metadata(self) -> tuple[str, ...]:
+        """What it takes beside the film, of ``"age"``, ``"sex"`` and ``"view"``; often nothing."""
+        return () if self._metadata is None else self._metadata.coding.attributes
 
     @property
     def engine(self) -> str:
@@ -293,22 +300,35 @@ class Bundle:
 
         return gate_from(self._facts["gate"], self._members.get(MEMBER))
 
+    def _fused(self, found: Outputs, index: int, xray: XRay) -> tuple[Float32, Float32]:
+        """Return logits and probabilities with what metadata add, where the card says so."""
+        if self._metadata is None:
+            return found.logits[index], found.probabilities[index]
+        from lucidray.bundle.calibration import calibrate
+
+        added = self._metadata.shift([known_of(xray)])
+        logits = (found.logits[index : index + 1] + added).astype(np.float32)
+        return logits[0], calibrate(logits, self.card.calibration, exclusive=self.exclusive)[0]
+
     def _reading(self, found: Outputs, index: int, xray: XRay) -> Reading:
+        rule, (logits, probabilities) = self._metadata, self._fused(found, index, xray)
         method = self._facts["calibration"]["method"]
         refusal = None if self._gate is None else self._gate.refuse(xray, found.embedding[index])
         prediction = Prediction(
             self.findings,
-            found.logits[index],
-            found.probabilities[index],
+            logits,
+            probabilities,
             calibrated=method in {"platt", "temperature"},
             operating_points=self.operating_points,
             kinds=self._kinds,
-            uncertainty=self._uncertainty(found.probabilities[index]),
+            uncertainty=self._uncertainty(probabilities),
             refusal=refusal,
             detections=() if refusal is not None else self._detections(found, index, xray),
             gaze=_of(found.gaze, index, refusal),
             disagreement=_of(found.disagreement, index, refusal),
             region=None if refusal is not None else self._region(found, index, xray),
+            metadata={} if rule is None else rule.coding.used(known_of(xray)),
+            film_logits=None if rule is None else found.logits[index],
         )
         return Reading(prediction, found.maps[index], found.embedding[index])
 

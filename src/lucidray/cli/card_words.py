@@ -13,6 +13,7 @@ from lucidray.bundle.card import Card, Estimate, Performance
 from lucidray.bundle.comparison import Comparison
 from lucidray.bundle.ensemble import EnsembleRule
 from lucidray.bundle.gaze import GazeFacts
+from lucidray.bundle.metadata import MetadataRule
 from lucidray.cli.console import add_row, new_table, out, say, say_wrapped, shown
 
 #: Measures shown of each finding, in this order; the card itself may hold more.
@@ -43,6 +44,8 @@ def show_card(card: Card, digest: str, size: int) -> None:
     _show_group("Uncertainty", _uncertainty(card))
     if card.ensemble is not None:
         _show_group("Ensemble", _ensemble(card.ensemble))
+    if card.metadata is not None:
+        _show_group("Metadata beside the film", _metadata(card.metadata))
     _show_group("Refusal", _refusal(card))
     if card.explanation_trust:
         trust = ((name, estimate(each)) for name, each in card.explanation_trust.items())
@@ -196,6 +199,14 @@ def _ensemble(rule: EnsembleRule) -> Iterator[tuple[str, str]]:
     yield "disagreement", _all_of(rule.disagreement)
     if rule.disagreement_of_errors is not None:
         yield "tells errors", f"{estimate(rule.disagreement_of_errors)} (AUC; 0.5 = not at all)"
+
+
+def _metadata(rule: MetadataRule) -> Iterator[tuple[str, str]]:
+    shares = (f"{name} (known in {share:.0%})" for name, share in rule.known.items())
+    yield "taken", ", ".join(shares)
+    yield "fitted on", f"{rule.images:,} {rule.fitted_on}; what is missing counts as average"
+    for kind, title in (("film", "film alone"), ("metadata", "no film"), ("together", "both")):
+        yield title, f"AUC {_all_of(rule.auc.get(kind, {}))}"
 
 
 def _all_of(values: Mapping[str, Estimate]) -> str:

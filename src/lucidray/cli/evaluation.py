@@ -32,6 +32,8 @@ def show_evaluation(found: Evaluation) -> None:
     groups = [name for name in (*found.findings, *averages) if name in found.measurements]
     out.print(_upright(found, groups) if len(groups) <= _MOST_COLUMNS else _by_finding(found))
     say("In brackets: 95 % interval, patients resampled. For research use only.")
+    if found.beside:
+        _show_beside(found)
     constant = [name for i, name in enumerate(found.findings) if _is_constant(found.labels[:, i])]
     if constant:
         print_warning(
@@ -43,6 +45,17 @@ def show_evaluation(found: Evaluation) -> None:
             f"the run has learned from or been validated on {found.seen:,} of these images, so "
             "these figures are too good."
         )
+
+
+def _show_beside(found: Evaluation) -> None:
+    """Print what the film alone, metadata alone and both come to, and how much is missing."""
+    titles = {"film": "film alone", "metadata": "metadata alone", "together": "both"}
+    table = new_table("auc", *(titles[kind] for kind in found.beside))
+    for name in found.findings:
+        add_row(table, name, *(_brief(each.get(name)) for each in found.beside.values()))
+    out.print(table)
+    gaps = ", ".join(f"{name} in {share:.0%}" for name, share in found.missing.items())
+    say(f"Metadata alone is a model that has seen no film. Missing, so counted as average: {gaps}.")
 
 
 def _is_constant(labels: Float32) -> bool:

@@ -71,6 +71,7 @@ def line_of(film: Film, diagnosis: Diagnosis, files: Mapping[str, Any]) -> Line:
         "method": diagnosis.attributions[0].method if diagnosis.attributions else None,
         **_gaze(diagnosis.gaze),
         **_region(told.region),
+        **({"metadata": dict(told.metadata)} if told.metadata else {}),
         **_tail(film, diagnosis.provenance, files),
     }
 

@@ -15,7 +15,7 @@ from lucidray.images.read import read_xray
 from lucidray.images.render import overlay, to_rgb
 from lucidray.pipeline import diagnose
 from lucidray.records import Float32
-from lucidray.report import Legend, Panel, Panels, write_report
+from lucidray.report import Legend, Note, Panel, Panels, write_report
 from lucidray.report.evaluation import Account, Judged, evaluation_report
 from lucidray.training import Evaluation, Run, RunReader, open_reader
 
@@ -60,8 +60,32 @@ def write_page(
         history=_history(run),
         panels=_panels(found, open_reader(run), progress),
         commands=(shlex.join(["lucidray", *sys.argv[1:]]),),
+        notes=_metadata(found),
     )
     return write_report(evaluation_report(judged, account), path)
+
+
+def _metadata(found: Evaluation) -> tuple[Note, ...]:
+    """Set the film, metadata and both side by side, so that none is taken for the other."""
+    if not found.beside:
+        return ()
+    titles = {"film": "the film alone", "metadata": "metadata alone", "together": "both"}
+    lines = [
+        f"AUC by {titles[kind]}: " + ", ".join(f"{name} {each}" for name, each in values.items())
+        for kind, values in found.beside.items()
+    ]
+    gaps = ", ".join(f"{name} in {share:.0%}" for name, share in found.missing.items())
+    return (
+        Note(
+            (
+                "This model takes metadata beside the film. What metadata alone tell, the film "
+                "need not show.",
+                *lines,
+                f"Missing, so counted as average: {gaps}. The explained images below are files "
+                "without a table, so only what their own tags say counts there.",
+            )
+        ),
+    )
 
 
 def _lede(found: Evaluation, run: Run) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from lucidray.cli.app import CARRY, app
 from lucidray.cli.film_stream import FilmStream
+from lucidray.cli.patient import Sex, View, given
 from lucidray.cli.places import Cluster
 
 
@@ -67,6 +68,12 @@ def read(
             "--resume/--anew", help="Skip films that --out has results of, or read all again."
         ),
     ] = True,
+    age: Annotated[
+        float | None,
+        typer.Option(min=0, max=120, help="The patient's, for a bundle that takes it; else tags'."),
+    ] = None,
+    sex: Annotated[Sex | None, typer.Option(help="The same.")] = None,
+    view: Annotated[View | None, typer.Option(help="The same.")] = None,
     cluster: Cluster = None,
 ) -> None:
     """Read films with a bundle: probabilities, calls, heat maps, boxes, or why there is no result.
@@ -89,6 +96,7 @@ def read(
         maps=maps,
         anew=not resume,
         cluster=cluster,
+        known=given(age, sex, view),
     )
     with open_session(wish, FilmStream(images)) as session:
         session.run()

@@ -6,11 +6,11 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lucidray.bundle import Bundle, bundles, load_bundle
 from lucidray.bundle.engines import available_threads
@@ -64,6 +64,7 @@ class Wish:
         maps: Whether maps are drawn and boxed.
         anew: Whether earlier results in the folder are dropped.
         cluster: Where films are read: ``"local"`` or the address of a cluster; None: here.
+        known: What is said of patient and view, by field of `XRay`.
     """
 
     bundle: str | None
@@ -78,6 +79,7 @@ class Wish:
     maps: bool
     anew: bool
     cluster: str | None = None
+    known: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def prints_results(self) -> bool:
@@ -275,10 +277,24 @@ def open_session(wish: Wish, films: FilmStream) -> Iterator[Session]:
             kept = open_results(folder, _setting(bundle, wish, named), anew=wish.anew)
             results = stack.enter_context(kept)
             desk = Desk(folder, _keeps_pictures(bundle, wish), _side(most))
-        work = Work(bundle, desk, named, wish.maps)
+        _check_known(bundle, wish)
+        work = Work(bundle, desk, named, wish.maps, wish.known)
         share = max(threads // workers, 1)
         order = None if wish.cluster is None else _order(chosen, wish, work, share)
         yield Session(wish, films, most, work, workers, results, order)
+
+
+def _check_known(bundle: Bundle, wish: Wish) -> None:
+    """Refuse what is said of the patient where nobody asks for it, or it would not arrive."""
+    if wish.known and not bundle.metadata:
+        raise ConfigError(
+            f"'{bundle.name}' looks at the film alone; leave out --age, --sex and --view."
+        )
+    if wish.known and wish.cluster is not None:
+        raise ConfigError(
+            "--age, --sex and --view are for films read here, one patient at a time; leave out "
+            "--cluster, or them: a DICOM file's own tags are read everywhere."
+        )
 
 
 def _shares(wish: Wish, most: int, stack: ExitStack) -> tuple[int, int]:
@@ -341,6 +357,7 @@ def _setting(bundle: Bundle, wish: Wish, findings: tuple[str, ...]) -> dict[str,
         "engine": wish.engine,
         "findings": list(findings),
         "maps": wish.maps,
+        **({"known": dict(wish.known)} if wish.known else {}),
     }
 
 

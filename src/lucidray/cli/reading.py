@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lucidray.cli.film_pictures import Desk
 from lucidray.cli.lines import Film, Line, line_of, segmentation_line, wanted_maps
@@ -30,12 +30,14 @@ class Work:
         desk: Where pictures go; None: none are wanted.
         findings: Findings to explain; none: what is called present.
         maps: Whether to draw and box maps at all.
+        known: What the user says of patient and view, by field of `XRay`; it wins over the file.
     """
 
     bundle: Bundle
     desk: Desk | None = None
     findings: tuple[str, ...] = ()
     maps: bool = True
+    known: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def read_film(work: Work, film: Film | Failure | Earlier) -> Outcome:
 
 
 def _judged(work: Work, film: Film) -> Line:
-    xray = read_xray(film.path)
+    xray = replace(read_xray(film.path), **work.known)
     judgment = judge(xray, work.bundle)
     wanted = wanted_maps(judgment.prediction, work.findings) if work.maps else ()
     diagnosis = explain_judgment(judgment, wanted)

@@ -73,6 +73,11 @@ def shared_validation(runs: Sequence[TrainedRun]) -> tuple[Validation, list[Vali
 
 def _check_kind(run: TrainedRun) -> None:
     model = run.recipe.model
+    if run.recipe.data.metadata:
+        raise ExportError(
+            f"{run.folder.name} takes metadata beside the film; only runs that look at the film "
+            "alone can be joined. Export it by itself, or train it without data.metadata."
+        )
     if model.decoder or model.detector != "none":
         what = "outlines regions" if model.decoder else "finds boxes"
         raise ExportError(f"{run.folder.name} {what}; only runs that judge findings can be joined.")

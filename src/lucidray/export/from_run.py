@@ -17,12 +17,14 @@ from lucidray.bundle.card import (
     OperatingPoint,
     Performance,
 )
+from lucidray.bundle.card_version import METADATA_VERSION
 from lucidray.config import from_mapping
 from lucidray.errors import ExportError
 from lucidray.export.calibration import Method, carry_points, choose_points, fit_calibration
 from lucidray.export.trained_run import (
     TrainedRun,
     estimate_of,
+    metadata_of,
     points_of,
     training_of,
     validation_of,
@@ -169,6 +171,7 @@ def card_of(
         rule = fit_uncertainty(
             *answers, fit, points, exclusive=run.exclusive, groups=groups, settings=uncertainty
         )
+    rule_read = metadata_of(run)
     twice = run.recipe.model.region.source != "none"
     network = run.recipe.model.backbone + (" x 2, film and region" if twice else "")
     return Card(
@@ -183,6 +186,8 @@ def card_of(
         uncertainty=rule,
         boxes=box_rule(run),
         region=_region_in_words(run.recipe.model.region),
+        metadata=rule_read,
+        minimum_reader=1 if rule_read is None else METADATA_VERSION,
         training=training_of(run),
         performance=tuple(performance),
         **given(about, f"{', '.join(run.findings)} by {network}."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import onnx
 import onnxruntime
@@ -15,7 +15,7 @@ from lucidray.errors import ExportError
 from lucidray.export.ensemble_core import EnsembleCore
 from lucidray.export.front import IMAGE, Front
 from lucidray.export.masks import MaskCore
-from lucidray.export.network import Core
+from lucidray.export.network import Core, FusedCore
 from lucidray.export.quiet import quietly
 from lucidray.images.preprocessing import Preprocessing
 
@@ -27,7 +27,11 @@ IR_VERSION = 10
 GREY = "grey"
 
 
-def build_graph(core: Core | EnsembleCore | MaskCore, config: Preprocessing) -> bytes:
+#: What can be traced.
+Traced: TypeAlias = Core | FusedCore | EnsembleCore | MaskCore
+
+
+def build_graph(core: Traced, config: Preprocessing) -> bytes:
     """Write the graph of an ensemble.
 
     Args:
@@ -50,7 +54,7 @@ def build_graph(core: Core | EnsembleCore | MaskCore, config: Preprocessing) -> 
     return data
 
 
-def _trace(core: Core | EnsembleCore | MaskCore, size: int) -> onnx.ModelProto:
+def _trace(core: Traced, size: int) -> onnx.ModelProto:
     example = torch.linspace(0, 1, 2 * size * size).view(2, 1, size, size)
     try:
         with quietly(), torch.no_grad():

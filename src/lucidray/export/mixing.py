@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax
 
 from lucidray.bundle.ensemble import HOWS, How
 from lucidray.errors import MetricError, unknown_name
 from lucidray.export.calibration import FOLDS, folds_of
+from lucidray.metrics.log_loss import loss_and_slope
 from lucidray.records import Float32, Float64
 
 #: Of the ridge that draws stacked weights towards their mean: as much as one image would weigh.
@@ -100,13 +100,6 @@ def cross_joined(
     return found
 
 
-def log_losses(logits: Float32 | Float64, labels: Float32, *, exclusive: bool) -> Float64:
-    """Return the log loss of each image ``(N,)``, a mean over its labeled findings; nan: none."""
-    loss, known = _losses(np.asarray(logits, np.float64), labels, exclusive=exclusive)
-    count = known.any(axis=1) if exclusive else known.sum(axis=1)
-    return np.where(count > 0, loss.sum(axis=1) / np.maximum(count, 1), np.nan)
-
-
 def _fit_on(labels: Float32, *, exclusive: bool) -> Float32:
     """Return the labels without those of findings that show one class only."""
     both = (labels == 1).any(axis=0) & (labels == 0).any(axis=0)
@@ -115,7 +108,9 @@ def _fit_on(labels: Float32, *, exclusive: bool) -> Float32:
 
 def _weighted(logits: Float64, labels: Float32, start: Mixture, exclusive: bool) -> Mixture:
     def objective(weights: Float64) -> tuple[float, Float64]:
-        loss, slope = _loss(np.einsum("rnf,r->nf", logits, weights), labels, exclusive)
+        loss, slope = loss_and_slope(
+            np.einsum("rnf,r->nf", logits, weights), labels, exclusive=exclusive
+        )
         return loss, np.einsum("rnf,nf->r", logits, slope)
 
     found = minimize(
@@ -140,7 +135,7 @@ def _stacked(logits: Float64, labels: Float32, start: Mixture, exclusive: bool) 
     def objective(flat: Float64) -> tuple[float, Float64]:
         weights, intercepts = flat[:-findings].reshape(runs, findings), flat[-findings:]
         joined = np.einsum("rnf,rf->nf", logits, weights) + intercepts
-        loss, slope = _loss(joined, labels, exclusive)
+        loss, slope = loss_and_slope(joined, labels, exclusive=exclusive)
         apart = weights - start.weights
         by_weight = np.einsum("rnf,nf->rf", logits, slope) + ridge * apart
         return loss + ridge / 2 * float((apart**2).sum()), np.concatenate(
@@ -157,23 +152,3 @@ def _stacked(logits: Float64, labels: Float32, start: Mixture, exclusive: bool) 
         options={"ftol": 1e-12, "gtol": 1e-8, "maxiter": 2000},
     )
     return Mixture(found.x[:-findings].reshape(runs, findings), found.x[-findings:])
-
-
-def _loss(joined: Float64, labels: Float32, exclusive: bool) -> tuple[float, Float64]:
-    """Return the mean log loss over images, and its slope by the joined logits."""
-    loss, known = _losses(joined, labels, exclusive=exclusive)
-    told = np.exp(log_softmax(joined, axis=1)) if exclusive else expit(joined)
-    wrong = np.where(known, told - np.nan_to_num(labels), 0.0)
-    return float(loss.sum() / len(labels)), wrong / len(labels)
-
-
-def _losses(
-    joined: Float64, labels: Float32, *, exclusive: bool
-) -> tuple[Float64, npt.NDArray[np.bool_]]:
-    known = np.asarray(np.isfinite(labels))
-    truth = np.where(known, labels, 0.0)
-    if exclusive:
-        known = np.repeat(np.asarray(known.all(axis=1))[:, None], labels.shape[1], 1)
-        loss = -truth * log_softmax(joined, axis=1)
-        return np.where(known, loss, 0.0), known
-    return np.where(known, np.logaddexp(0, joined) - truth * joined, 0.0), known

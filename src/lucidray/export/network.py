@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lucidray.bundle.card import Calibration
+from lucidray.bundle.metadata import MetadataRule
 from lucidray.errors import ExportError
 from lucidray.explain import class_token
 from lucidray.explain.closed_form import has_closed_form
@@ -213,6 +214,36 @@ class Core(nn.Module):
 
     def _probabilities(self, logits: Tensor) -> Tensor:
         return calibrated(logits, self.calibration, exclusive=self.exclusive)
+
+
+class FusedCore(nn.Module):
+    """What metadata leave of a network's logits where all of them are missing.
+
+    A reader adds the rest, which takes no network (`lucidray.bundle.metadata`).
+
+    Args:
+        core: All that follows the grey square, uncalibrated.
+        rule: What metadata add.
+        calibration: From logits to probabilities.
+    """
+
+    def __init__(self, core: Core, rule: MetadataRule, calibration: Calibration) -> None:
+        super().__init__()
+        self.core, self.calibration = core, calibration
+        self.outputs, self.size, self.name = core.outputs, core.size, core.name
+        self.scales = nn.Buffer(torch.tensor(rule.scales))
+        self.intercepts = nn.Buffer(torch.tensor(rule.intercepts))
+        self.eval()
+
+    def forward(self, grey: Tensor) -> tuple[Tensor, ...]:
+        """Return `outputs` of intensities ``(B, 1, S, S)`` in [0, 1]."""
+        logits, _, maps, vector, *more = self.core(grey)
+        logits = logits * self.scales + self.intercepts
+        shown = calibrated(logits, self.calibration, exclusive=self.core.exclusive)
+        grown = self.scales[:, None, None]
+        if self.core.twice:
+            more[0] = more[0] * grown
+        return logits, shown, maps * grown, vector, *more
 
 
 def calibrated(logits: Tensor, fit: Calibration, *, exclusive: bool) -> Tensor:

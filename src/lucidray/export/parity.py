@@ -52,11 +52,22 @@ def answer(models: Sequence[Classifier], card: Card, image: Grey8) -> Outputs:
     logits: Float32 = np.asarray(np.mean([each[0] for each in found], axis=0, dtype=np.float32))
     maps: Float32 = np.asarray(np.mean([each[1] for each in found], axis=0, dtype=np.float32))
     embedding = np.concatenate([each[2] for each in found], axis=1)
+    if card.metadata is not None:
+        logits = card.metadata.fuse(logits.astype(np.float64), [{}]).astype(np.float32)
+        maps = maps * _scales(card)
     probabilities = calibrate(logits, card.calibration, exclusive=card.exclusive)
     boxes, scores = _boxes(models, x, flip=card.flip)
     gaze = _gaze(models, x, flip=card.flip)
-    seen = _region(models, x, flip=card.flip)
+    region, box = _region(models, x, flip=card.flip)
+    seen = (region if region is None else region * _scales(card), box)
     return Outputs(logits, probabilities, maps, embedding, boxes, scores, gaze, None, *seen)
+
+
+def _scales(card: Card) -> Float32:
+    """Return by what metadata's rule multiplies a network's maps, ``(F, 1, 1)``."""
+    rule = card.metadata
+    plain = [1.0] * len(card.findings) if rule is None else rule.scales
+    return np.array(plain, np.float32)[:, None, None]
 
 
 def _region(

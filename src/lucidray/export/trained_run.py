@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lucidray.bundle.card import Estimate, OperatingPoint, Training
+from lucidray.bundle.metadata import MetadataRule, load_rule
 from lucidray.config import from_mapping, to_mapping
 from lucidray.errors import ExportError
 from lucidray.models.classifier import Classifier
@@ -116,6 +117,22 @@ def validation_of(run: TrainedRun) -> Validation:
         raise ExportError(
             f"{folder.name} has no readable validation.npz, which calibration is fitted on; train "
             "it anew, or name a finished run."
+        ) from error
+
+
+def metadata_of(run: TrainedRun) -> MetadataRule | None:
+    """Return what metadata add to a run's logits, of the findings that it tells; None: nothing.
+
+    Raises:
+        ExportError: The run takes metadata, but its rule is missing or damaged.
+    """
+    if not run.recipe.data.metadata:
+        return None
+    try:
+        return load_rule(run.folder / "metadata.json", run.facts["findings"], run.findings)
+    except (OSError, ValueError) as error:
+        raise ExportError(
+            f"{run.folder.name} has no readable metadata.json; name a finished run."
         ) from error
 
 

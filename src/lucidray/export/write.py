@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from lucidray.bundle import archive
-from lucidray.bundle.card import Card, to_json
+from lucidray.bundle.card import Calibration, Card, to_json
 from lucidray.bundle.engines import Outputs, make_engine
 from lucidray.bundle.installed import SUFFIX
 from lucidray.bundle.reference import Grey8, Reference, make_images, to_bytes
@@ -23,9 +23,9 @@ from lucidray.config import to_mapping
 from lucidray.errors import ExportError
 from lucidray.explain.method import evaluating
 from lucidray.export.ensemble_core import EnsembleCore, answer_ensemble
-from lucidray.export.graph import build_graph
+from lucidray.export.graph import Traced, build_graph
 from lucidray.export.masks import MaskCore, answer_masks
-from lucidray.export.network import Core
+from lucidray.export.network import Core, FusedCore
 from lucidray.export.parity import answer, check_parity
 from lucidray.models.classifier import Classifier
 from lucidray.models.gaze_fusion import GazeClassifier
@@ -99,7 +99,7 @@ def _members(models: Sequence[Classifier] | Sequence[Segmenter], card: Card) -> 
 
 def _core(
     models: Sequence[Classifier] | Sequence[Segmenter], card: Card
-) -> tuple[Core | EnsembleCore | MaskCore, Callable[[Grey8], Outputs]]:
+) -> tuple[Traced, Callable[[Grey8], Outputs]]:
     """Return what is traced, and what is asked in torch for comparison."""
     masks = [model for model in models if isinstance(model, Segmenter)]
     judges = [model for model in models if isinstance(model, Classifier)]
@@ -110,6 +110,10 @@ def _core(
         return MaskCore(masks, config, flip=card.flip), partial(answer_masks, masks, card)
     if card.ensemble is not None:
         return EnsembleCore(judges, card), partial(answer_ensemble, judges, card)
+    if card.metadata is not None:
+        plain = Core(judges, config, Calibration(), flip=card.flip)
+        fused = FusedCore(plain, card.metadata, card.calibration)
+        return fused, partial(answer, judges, card)
     core = Core(judges, config, card.calibration, flip=card.flip)
     return core, partial(answer, judges, card)
 

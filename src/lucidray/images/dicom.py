@@ -18,7 +18,13 @@ from lucidray.images.channels import grey_plane
 from lucidray.images.codecs import Frame, Pattern, decode_frame
 from lucidray.images.discretion import silence
 from lucidray.images.display import first_number, show
-from lucidray.images.modality import check_is_radiograph, spacing_mm, view_position
+from lucidray.images.modality import (
+    age_years,
+    check_is_radiograph,
+    sex,
+    spacing_mm,
+    view_position,
+)
 from lucidray.images.raster import check_size, load, open_image, samples_of
 from lucidray.images.shrinking import UNSHRUNK
 from lucidray.records import XRay
@@ -88,6 +94,8 @@ def _read(data: bytes, sha256: str, max_pixels: int, shrink_to: int | None) -> X
         geometry=geometry,
         spacing_mm=spacing_mm(dataset, frame.shrink.factor),
         view_position=view_position(dataset),
+        age_years=age_years(dataset),
+        sex=sex(dataset),
         padding=padding,
         source_bits=form.bits,
         lossy=str(dataset.get("LossyImageCompression") or "") == "01" or bool(frame.lossy),

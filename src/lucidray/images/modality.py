@@ -1,9 +1,10 @@
-"""What a DICOM header says of how a picture came about: modality, view, detector spacing."""
+"""What a DICOM header says of how a picture came about: modality, view, spacing, age, sex."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, cast, get_args
+import re
+from typing import Any, Literal, cast, get_args
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -19,6 +20,9 @@ _RADIOGRAPH_CLASSES = frozenset(
     {"1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1", _FOR_PROCESSING}
 )
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+#: In years; a higher age is a mistake.
+_OLDEST = 120
 
 #: SNOMED CT and the older SNOMED RT codes of DICOM's context group 4010.
 _VIEW_CODES: dict[str, ViewPosition] = {
@@ -80,6 +84,32 @@ def view_position(dataset: Dataset) -> ViewPosition | None:
     items: Any = dataset.get("ViewCodeSequence") or []
     codes = (_text(item, "CodeValue") for item in items)
     return next((_VIEW_CODES[code] for code in codes if code in _VIEW_CODES), None)
+
+
+def age_years(dataset: Dataset) -> float | None:
+    """Return the patient's age when the film was taken, in years, as Patient's Age says it.
+
+    Args:
+        dataset: The parsed file.
+
+    Returns:
+        Days, weeks and months as parts of a year; None where the header has no proper age of at
+        most 120 years. No age is worked out from dates, which de-identification moves.
+
+    Source:
+        DICOM PS3.5 6.2, the value representation AS.
+    """
+    found = re.fullmatch(r"(\d{3})([DWMY])", _text(dataset, "PatientAge").upper())
+    if found is None:
+        return None
+    years = int(found[1]) * {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}[found[2]]
+    return years if years <= _OLDEST else None
+
+
+def sex(dataset: Dataset) -> Literal["F", "M"] | None:
+    """Return the patient's sex, F or M; None where the header says neither."""
+    named = _text(dataset, "PatientSex").upper()
+    return cast(Literal["F", "M"], named) if named in {"F", "M"} else None
 
 
 def spacing_mm(dataset: Dataset, factor: int = 1) -> tuple[float, float] | None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from lucidray.bundle.metadata import Known
 from lucidray.datasets.table import ImageTable
 from lucidray.errors import DataError
 from lucidray.metrics import measure_binary, measure_multiclass, measure_multilabel
 from lucidray.records import Float32, Measurement
 from lucidray.training.box_evaluation import measure_boxes
 from lucidray.training.fit import patients
+from lucidray.training.metadata import beside, known_rows, read_rule
 from lucidray.training.pixels import CachedPixels, Progress, cache_folder
-from lucidray.training.prediction import Predictions, predict_pixels
+from lucidray.training.prediction import Predictions, predict_pixels, with_metadata
 from lucidray.training.run import Run, plain
 from lucidray.training.task import labeled_rows
 
@@ -43,6 +47,9 @@ class Evaluation:
             and ``"micro"``, and where findings exclude each other ``"overall"``.
         seen: How many of the images the run has learned from or validated on, byte for byte; any
             but zero makes the measurements too good.
+        beside: Of a run that takes metadata: the AUC of the ``"film"`` alone, of the ``"metadata"``
+            alone (a model that has seen no film) and of both ``"together"``, by finding.
+        missing: Share of these images in which each attribute that the run takes is missing.
     """
 
     images: ImageTable
@@ -53,6 +60,8 @@ class Evaluation:
     operating_points: Mapping[str, float]
     measurements: Measured
     seen: int = 0
+    beside: Measured = field(default_factory=dict)
+    missing: Mapping[str, float] = field(default_factory=dict)
 
     def headline(self, name: str) -> Measurement | None:
         """Return the one number that stands for all findings: overall, else macro; None: none."""
@@ -60,6 +69,15 @@ class Evaluation:
             if name in self.measurements.get(group, {}):
                 return self.measurements[group][name]
         return None
+
+    def _metadata_json(self) -> dict[str, Any]:
+        if not self.beside:
+            return {}
+        auc = {
+            kind: {name: measurement_json(value) for name, value in values.items()}
+            for kind, values in self.beside.items()
+        }
+        return {"metadata": {"auc": auc, "missing": self.missing}}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: headline numbers, their intervals, and all by finding."""
@@ -79,9 +97,18 @@ class Evaluation:
                     group: {name: measurement_json(value) for name, value in values.items()}
                     for group, values in self.measurements.items()
                 },
+                **self._metadata_json(),
             }
         )
         return values
+
+
+def missing_shares(attributes: Sequence[str], known: Sequence[Known]) -> dict[str, float]:
+    """Return of each attribute the share of films in which it is missing."""
+    return {
+        name: sum(each.get(name) is None for each in known) / max(len(known), 1)
+        for name in attributes
+    }
 
 
 def evaluate(
@@ -123,8 +150,18 @@ def evaluate(
     folder = cache_folder() if cache is None else Path(cache)
     pixels = CachedPixels(table.paths(), run.recipe.image, folder, reading)
     pixels.check()
-    found = predict_pixels(run, pixels, batch_size=batch_size, progress=progress)
+    film = predict_pixels(run, pixels, batch_size=batch_size, progress=progress)
     labels, groups = table.labels(run.findings), patients(table)
+    rule, known = read_rule(run), known_rows(table)
+    found = film if rule is None else with_metadata(film, rule, known, exclusive=run.exclusive)
+    apart: dict[str, dict[str, Measurement]] = {}
+    if rule is not None:
+        answers = {
+            "film": film.logits,
+            "metadata": rule.alone(known).astype(np.float32),
+            "together": found.logits,
+        }
+        apart = beside(labels, answers, run.findings, groups=groups, n_boot=n_boot)
     measured = measure(run, labels, found.probabilities, groups, n_boot=n_boot)
     if run.detects:
         boxes = measure_boxes(run, table, pixels, groups, n_boot=n_boot)
@@ -137,6 +174,8 @@ def evaluate(
         patients=tuple(groups),
         operating_points=dict(run.operating_points),
         measurements=measured,
+        beside=apart,
+        missing=missing_shares(run.recipe.data.metadata, known),
         seen=count_seen(run, pixels),
     )
 

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from lucidray.config import to_mapping
 from lucidray.datasets.table import ImageTable
 from lucidray.records import Float32
 from lucidray.training.box_points import box_points
@@ -26,6 +28,7 @@ from lucidray.training.job import Job, Row
 from lucidray.training.machine import Machine, this_machine
 from lucidray.training.masks import overlaps, predict_masks, prepare_masks
 from lucidray.training.member import train_member
+from lucidray.training.metadata import fit_metadata, fuse, read_rule
 from lucidray.training.operating_point import choose_points
 from lucidray.training.order import batches
 from lucidray.training.pixels import Progress
@@ -196,9 +199,10 @@ def _conclude(job: Job, begun: dict[str, Any], members: list[dict[str, Any]], si
     run = _finished(job, begun, members, since)
     models = run.models()
     logits = validation_logits(job, models)
-    found = as_predictions(task.findings, logits, exclusive=task.exclusive)
+    fused = _with_metadata(job, logits)
+    found = as_predictions(task.findings, fused, exclusive=task.exclusive)
     copies = job.recipe.operating_point.varied
-    varied = varied_logits(job, models, copies)
+    varied = _fused(run, task.validation.table, varied_logits(job, models, copies))
     _write_predictions(folder / "validation.npz", found, task, varied.numpy())
     points = choose_points(
         job.recipe.operating_point,
@@ -212,6 +216,32 @@ def _conclude(job: Job, begun: dict[str, Any], members: list[dict[str, Any]], si
     if run.detects:
         write_json(folder / "box_points.json", box_points(job, run))
     _close(run)
+
+
+def _with_metadata(job: Job, film: Tensor) -> Tensor:
+    """Join validation logits with metadata, where the recipe asks for it, and keep the rule."""
+    recipe, task = job.recipe, job.task
+    if not recipe.data.metadata:
+        return film
+    rule, joined = fit_metadata(
+        recipe.data.metadata,
+        task.train.table,
+        task.validation.table,
+        film.numpy(),
+        task.findings,
+        exclusive=task.exclusive,
+        groups=patients(task.validation.table),
+    )
+    write_json(job.folder / "metadata.json", to_mapping(rule))
+    return torch.from_numpy(joined)
+
+
+def _fused(run: Run, table: ImageTable, film: Tensor) -> Tensor:
+    """Join copies of logits with metadata by the rule that the run keeps; without one not."""
+    rule = read_rule(run)
+    if rule is None or not len(film):
+        return film
+    return torch.stack([torch.from_numpy(fuse(rule, each.numpy(), table)) for each in film])
 
 
 def _conclude_masks(

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lucidray.bundle.metadata import Known, MetadataRule
 from lucidray.datasets.table import ImageTable
 from lucidray.errors import DataError, ShapeError
 from lucidray.findings import kinds_among
 from lucidray.records import Float32, Prediction
 from lucidray.training.inputs import Examples, Normalized, Pixels, to_unit
+from lucidray.training.metadata import known_rows, read_rule
 from lucidray.training.order import Indices
 from lucidray.training.pixels import CachedPixels, Progress, cache_folder
 from lucidray.training.processor import choose_accelerator, keep_memory
@@ -73,7 +75,8 @@ def predict(
 
     Args:
         run: A finished run.
-        images: A table whose rows all have files, or the files.
+        images: A table whose rows all have files, or the files; of files alone all metadata that a
+            run takes count as missing.
         cache: Folder of decoded pixels; None: the user's cache folder.
         batch_size: Images at a time.
         progress: Called with images done and in all, over all members.
@@ -92,13 +95,33 @@ def predict(
     folder = cache_folder() if cache is None else Path(cache)
     pixels = CachedPixels(paths, run.recipe.image, folder, reading)
     pixels.check()
-    return predict_pixels(run, pixels, batch_size=batch_size, progress=progress)
+    found = predict_pixels(run, pixels, batch_size=batch_size, progress=progress)
+    rule = read_rule(run)
+    if rule is None:
+        return found
+    known = known_rows(images) if isinstance(images, ImageTable) else [{} for _ in paths]
+    return with_metadata(found, rule, known, exclusive=run.exclusive)
+
+
+def with_metadata(
+    found: Predictions, rule: MetadataRule, known: Sequence[Known], *, exclusive: bool
+) -> Predictions:
+    """Join what a network says of films with their metadata.
+
+    Args:
+        found: Of the films alone.
+        rule: Of the run.
+        known: The films' metadata.
+        exclusive: Whether exactly one finding holds.
+    """
+    logits = rule.fuse(found.logits.astype(np.float64), known).astype(np.float32)
+    return as_predictions(found.findings, torch.from_numpy(logits), exclusive=exclusive)
 
 
 def predict_pixels(
     run: Run, pixels: Pixels, *, batch_size: int = 32, progress: Progress | None = None
 ) -> Predictions:
-    """Predict images that are decoded already.
+    """Predict images that are decoded already, from the films alone.
 
     Args:
         run: A finished run.

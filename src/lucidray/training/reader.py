@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from lucidray.bundle.metadata import Known, MetadataRule, known_of
 from lucidray.explain import explain
 from lucidray.images.preprocessing import Preprocessing
 from lucidray.models.classifier import Classifier
-from lucidray.records import Float32
+from lucidray.records import Float32, XRay
+from lucidray.training.metadata import read_rule
 from lucidray.training.run import Run
 
 
@@ -28,12 +31,14 @@ class RunReader:
         members: Its models.
         digest: SHA-256 over the weights of all members.
         options: Of the explanation method, by name; its defaults elsewhere.
+        rule: What metadata add; None: the run takes none.
     """
 
     run: Run
     members: tuple[Classifier, ...]
     digest: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    rule: MetadataRule | None = None
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -65,6 +70,24 @@ class RunReader:
             **({"method_options": dict(self.options)} if self.options else {}),
             "versions": self.run.facts.get("versions", {}),
         }
+
+    def fuse(self, film: Float32, maps: Float32, xray: XRay) -> tuple[Float32, Float32, Known]:
+        """Join what a film alone says with what its file tells of patient and view.
+
+        Args:
+            film: Logits ``(F,)``.
+            maps: ``(F, h, w)``.
+            xray: The film.
+
+        Returns:
+            Logits and maps, and the metadata used; those given and none where the run takes none.
+        """
+        if self.rule is None:
+            return film, maps, {}
+        known = known_of(xray)
+        logits = self.rule.fuse(film[None].astype(np.float64), [known])[0].astype(np.float32)
+        scales = np.array(self.rule.scales, np.float32)[:, None, None]
+        return logits, maps * scales, self.rule.coding.used(known)
 
     def look(self, image: Float32, *, method: str) -> tuple[Float32, Float32]:
         """Return logits and raw maps of one image, averaged as the recipe averages logits.
@@ -102,7 +125,9 @@ def open_reader(run: Run, *, options: Mapping[str, Any] | None = None) -> RunRea
     digest = hashlib.sha256()
     for path in run.weights:
         digest.update(path.read_bytes())
-    return RunReader(run, tuple(run.models()), digest.hexdigest(), dict(options or {}))
+    return RunReader(
+        run, tuple(run.models()), digest.hexdigest(), dict(options or {}), read_rule(run)
+    )
 
 
 def _mean(parts: list[Tensor]) -> Float32:

@@ -27,6 +27,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from lucidray.bundle.metadata import Attribute
 from lucidray.config import STRICT, from_mapping, merge, read_toml
 from lucidray.datasets.split import Overlap
 from lucidray.errors import ConfigError, unknown_name
@@ -67,6 +68,9 @@ class Data:
             goes on from its weights meets no patient in another part; ``""``: none.
         overlap: What to do with training images whose patient is also in an official test or
             validation split: ``"error"``, ``"drop"`` or ``"allow"``.
+        metadata: Of ``"age"``, ``"sex"`` and ``"view"`` what is taken beside the film; empty: the
+            film alone. Fitted on validation images at the end, beside a baseline that has nothing
+            else.
         skip_unreadable: Train without the files that cannot be read, instead of refusing.
     """
 
@@ -80,9 +84,14 @@ class Data:
     split_seed: Annotated[int, Field(ge=0)] = 0
     split_from: str = ""
     overlap: Overlap = "error"
+    metadata: tuple[Attribute, ...] = ()
     skip_unreadable: bool = False
 
     __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        if len(set(self.metadata)) != len(self.metadata):
+            raise ConfigError(f"data.metadata is {list(self.metadata)}; name each once.")
 
 
 @dataclass(frozen=True)
@@ -244,6 +253,11 @@ def check_task(recipe: Recipe) -> None:
         raise ConfigError(
             "mixup and augment.reframe hide what boxes show; leave them out, or leave out "
             "model.detector."
+        )
+    if recipe.data.metadata and (masks or boxes):
+        raise ConfigError(
+            "data.metadata stand beside a network that judges findings; leave them out, or leave "
+            "out model.decoder and model.detector."
         )
     fitting = mask_monitors() if masks else box_monitors() if boxes else monitors()
     kind = "with a decoder" if masks else "with a detector" if boxes else "without a decoder"
