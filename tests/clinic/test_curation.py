@@ -221,6 +221,24 @@ def test_nobody_finds_another_teams_cases(outsider: User, new_case: Any) -> None
     assert found(outsider) == set()
 
 
+def test_the_database_counts_years_as_people_do(clinician: User, new_case: Any) -> None:
+    cases = [new_case(seed) for seed in range(12)]
+    born = [date(2000, 2, 29), date(2000, 3, 1), date(1999, 12, 31), None]
+    taken = [date(2018, 2, 28), date(2018, 3, 1), None]
+    for number, case in enumerate(cases):
+        Patient.objects.filter(pk=case.patient_id).update(birth_date=born[number % 4])
+        Case.objects.filter(pk=case.pk).update(acquired_on=taken[number // 4])
+    rows = list(Case.objects.select_related("patient"))
+    for low, high in ((0, 17), (17, 17), (18, 18), (18, None), (None, 17), (0, 200)):
+        wanted = {
+            case.pk
+            for case in rows
+            if case.age_years is not None
+            and (low or 0) <= case.age_years <= (200 if high is None else high)
+        }
+        assert found(clinician, age_from=low, age_to=high) == wanted
+
+
 def test_figures_of_the_home_page_equal_their_cases(
     clinician: User, new_case: Any, report: Any, call: Any, sign_in: Enter
 ) -> None:

@@ -199,7 +199,10 @@ def audit_events(admin: User, action: str = "", actor: str = "") -> QuerySet[Aud
         rows = rows.filter(Q(team_id__in=teams) | Q(team_id="", actor_id__in=people))
     if action:
         rows = rows.filter(action=action)
-    return rows.filter(actor__username__iexact=actor) if actor else rows
+    if not actor:
+        return rows
+    named = list(User.objects.filter(username__iexact=actor).values_list("pk", flat=True))
+    return rows.filter(actor_id__in=named)
 
 
 def open_purges(user: User) -> QuerySet[PurgeRequest]:

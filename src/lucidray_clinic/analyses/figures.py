@@ -31,23 +31,31 @@ def called(user: Any, days: int = DAYS) -> list[Value]:
         user: The person, whose teams are counted.
         days: How far back.
     """
-    rows = _calls(user, days).values("finding").annotate(n=Count("case", distinct=True))
+    return told_calls(call_counts(user, days), days)
+
+
+def told_calls(counts: list[tuple[str, int]], days: int) -> list[Value]:
+    """Return counts of calls with the addresses of their cases.
+
+    Args:
+        counts: Of `call_counts`.
+        days: How far back they count.
+    """
     return [
-        Value(_(row["finding"]), row["n"], cases_url(called=row["finding"], days=days))
-        for row in rows.order_by("-n", "finding")
+        Value(_(finding), number, cases_url(called=finding, days=days))
+        for finding, number in counts
     ]
 
 
-def most_called(user: Any, days: int = DAYS) -> str | None:
-    """Return the finding that was called present in most cases; None: none was.
+def call_counts(user: Any, days: int = DAYS) -> list[tuple[str, int]]:
+    """Return findings and in how many cases each was called present, the most frequent first.
 
     Args:
-        user: The person.
+        user: The person, whose teams are counted.
         days: How far back.
     """
     rows = _calls(user, days).values("finding").annotate(n=Count("case", distinct=True))
-    first = rows.order_by("-n", "finding").first()
-    return None if first is None else str(first["finding"])
+    return [(row["finding"], row["n"]) for row in rows.order_by("-n", "finding")]
 
 
 def called_by_week(user: Any, finding: str, weeks: int = WEEKS) -> list[Value]:

@@ -170,8 +170,12 @@ class Called(Identified):
         indexes = [
             models.Index(fields=["case", "finding"], name="call_of_case"),
             models.Index(fields=["finding", "positive", "case"], name="call_by_finding"),
-            models.Index(fields=["team", "positive", "made_at"], name="call_by_time"),
-            models.Index(fields=["finding", "positive", "made_at"], name="call_of_finding"),
+            models.Index(
+                fields=["team", "positive", "made_at", "finding", "case"], name="calls_by_time"
+            ),
+            models.Index(
+                fields=["finding", "positive", "team", "made_at", "case"], name="calls_of_finding"
+            ),
         ]
 
     def __str__(self) -> str:

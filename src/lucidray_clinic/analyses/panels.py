@@ -24,7 +24,8 @@ def findings(user: Any) -> dict[str, Any] | None:
     """
     if not user.may(Permission.VIEW_CASE):
         return None
-    return {"bars": shares(figures.called(user)[:6]), "days": figures.DAYS}
+    told = figures.told_calls(_counts(user), figures.DAYS)
+    return {"bars": shares(told[:6]), "days": figures.DAYS}
 
 
 def weeks(user: Any) -> dict[str, Any] | None:
@@ -35,7 +36,16 @@ def weeks(user: Any) -> dict[str, Any] | None:
     """
     if not user.may(Permission.VIEW_CASE):
         return None
-    finding = figures.most_called(user)
-    if finding is None:
+    counts = _counts(user)
+    if not counts:
         return {"chart": None}
+    finding = counts[0][0]
     return {"chart": columns(figures.called_by_week(user, finding)), "finding": finding}
+
+
+def _counts(user: Any) -> list[tuple[str, int]]:
+    """Count calls once for both panels of a page: a person is looked up for each request."""
+    if not hasattr(user, "_call_counts"):
+        user._call_counts = figures.call_counts(user)
+    counted: list[tuple[str, int]] = user._call_counts
+    return counted

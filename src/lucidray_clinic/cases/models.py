@@ -70,6 +70,7 @@ class Case(Identified, Versioned, Deletable, OfTeam):
         indexes = [
             models.Index(fields=["team", "status", "urgency", "created_at"], name="case_worklist"),
             models.Index(fields=["team", "-created_at"], name="case_recent"),
+            models.Index(fields=["team", "acquired_on"], name="case_by_film"),
             models.Index(fields=["team", "status", "-created_at"], name="case_by_status"),
             models.Index(fields=["team", "urgency", "-created_at"], name="case_by_urgency"),
             models.Index(

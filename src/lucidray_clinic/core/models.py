@@ -37,6 +37,7 @@ class AuditEvent(models.Model):
         ordering = ["-number"]
         indexes = [
             models.Index(fields=["actor", "action", "object_type", "-number"], name="audit_actor"),
+            models.Index(fields=["actor", "-number"], name="audit_person"),
             models.Index(fields=["object_type", "object_id", "-number"], name="audit_object"),
             models.Index(fields=["patient_id", "-number"], name="audit_patient"),
             models.Index(fields=["team_id", "-number"], name="audit_team"),

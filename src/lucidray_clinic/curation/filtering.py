@@ -6,12 +6,21 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Case as Case_
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet, When
+from django.db.models.functions import (
+    Coalesce,
+    ExtractDay,
+    ExtractMonth,
+    ExtractYear,
+    TruncDate,
+)
 from django.utils import timezone
 
 from lucidray_clinic.analyses.models import Called, Reading
 from lucidray_clinic.annotations.models import Box, FindingDecision
 from lucidray_clinic.cases.models import Case, Instance
+from lucidray_clinic.patients.models import Patient
 from lucidray_clinic.reports.models import Report, Reported
 
 #: Certainties of a report that count as present.
@@ -75,7 +84,7 @@ def filtered(user: Any, filters: Filters) -> QuerySet[Case]:
         rows = rows.filter(condition)
     if not asked:
         rows = rows.filter(_within("created_at", filters))
-    return _of_films(rows, filters).order_by("-created_at")
+    return _of_films(user, rows, filters).order_by("-created_at")
 
 
 def _of_models(filters: Filters) -> list[Any]:
@@ -110,7 +119,7 @@ def _of_people(filters: Filters) -> list[Any]:
     return found
 
 
-def _of_films(rows: QuerySet[Case], filters: Filters) -> QuerySet[Case]:
+def _of_films(user: Any, rows: QuerySet[Case], filters: Filters) -> QuerySet[Case]:
     if filters.status:
         rows = rows.filter(status=filters.status)
     if filters.sex:
@@ -119,15 +128,33 @@ def _of_films(rows: QuerySet[Case], filters: Filters) -> QuerySet[Case]:
         films = Instance.objects.filter(case=OuterRef("pk"), view_position=filters.view)
         rows = rows.filter(Exists(films))
     if filters.age_from is not None or filters.age_to is not None:
-        rows = rows.filter(pk__in=[case.pk for case in rows.iterator(2000) if _fits(case, filters)])
+        rows = _of_age(user, rows, filters)
     return rows
 
 
-def _fits(case: Case, filters: Filters) -> bool:
-    age = case.age_years
-    low = 0 if filters.age_from is None else filters.age_from
-    high = 200 if filters.age_to is None else filters.age_to
-    return age is not None and low <= age <= high
+def _of_age(user: Any, rows: QuerySet[Case], filters: Filters) -> QuerySet[Case]:
+    """Keep cases of patients of some age at the film, as `Case.age_years` counts it."""
+    taken, born = Coalesce("acquired_on", TruncDate("created_at")), F("patient__birth_date")
+    aged = rows.annotate(
+        day_taken=ExtractMonth(taken) * 100 + ExtractDay(taken),
+        day_born=ExtractMonth(born) * 100 + ExtractDay(born),
+    ).annotate(
+        age=ExtractYear(taken)
+        - ExtractYear(born)
+        - Case_(When(day_taken__lt=F("day_born"), then=1), default=0)
+    )
+    low, high = filters.age_from or 0, 200 if filters.age_to is None else filters.age_to
+    return aged.filter(age__gte=low, age__lte=high, patient__in=_born_for(user, high))
+
+
+def _born_for(user: Any, oldest: int) -> Any:
+    """Return patients who were not older than this at the first film, which may be few."""
+    days = [timezone.localdate()]
+    for part in Case.objects.parts_of(user):
+        first = Case.objects.filter(part).aggregate(a=Min("acquired_on"), b=Min("created_at"))
+        days += [first["a"] or days[0], timezone.localdate(first["b"]) if first["b"] else days[0]]
+    since = date(max(min(days).year - oldest - 2, 1), 1, 1)
+    return Patient.everything.filter(birth_date__gte=since).values("pk")
 
 
 def _within(field: str, filters: Filters) -> Q:

@@ -11,14 +11,14 @@ from lucidray_clinic.annotations.models import FindingDecision
 from lucidray_clinic.cases.models import Case
 from lucidray_clinic.cases.parts import patient_label
 from lucidray_clinic.cases.services import with_films
-from lucidray_clinic.core.paging import one_page
+from lucidray_clinic.core.paging import first_rows, one_page
 from lucidray_clinic.curation import agreeing
 from lucidray_clinic.curation.filtering import Filters, filtered, signed_reports
 from lucidray_clinic.curation.forms import FilterForm
 from lucidray_clinic.reports.wording import finding_choices
 
 #: Cases that are counted, and the latest over which agreement is computed.
-MOST = 1000
+MOST = 300
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,11 @@ def page_of(user: Any, found: Found, place: str | None) -> dict[str, Any]:
         found: What was found.
         place: Which page of it, as the address says.
     """
-    page = one_page(found.cases, place, parts=Case.objects.parts_of(user))
+    parts = Case.objects.parts_of(user)
+    page = one_page(found.cases, place, parts=parts)
     _describe(user, page.rows)
-    keys = list(found.cases.order_by("-created_at").values_list("pk", flat=True)[: MOST + 1])
+    latest = found.cases.select_related(None).only("pk", "created_at")
+    keys = [case.pk for case in first_rows(latest, MOST + 1, parts)]
     return {
         "form": found.form,
         "page": page,

@@ -54,6 +54,7 @@ class Patient(Identified, Versioned, Deletable, OfTeam):
         indexes = [
             models.Index(fields=["team", "family_name", "given_name"], name="patient_by_name"),
             models.Index(fields=["team", "-created_at"], name="patient_by_age"),
+            models.Index(fields=["birth_date"], name="patient_by_birth"),
         ]
 
     def __str__(self) -> str:

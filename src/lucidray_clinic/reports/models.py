@@ -98,7 +98,10 @@ class Reported(Identified):
         indexes = [
             models.Index(fields=["case", "finding"], name="reported_of_case"),
             models.Index(fields=["finding", "certainty", "case"], name="reported_by_finding"),
-            models.Index(fields=["team", "signed_at"], name="reported_by_time"),
+            models.Index(
+                fields=["team", "signed_at", "finding", "certainty", "case"],
+                name="all_reported_by_time",
+            ),
         ]
 
     def __str__(self) -> str:
