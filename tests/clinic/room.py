@@ -20,7 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 START = Path(__file__).parents[2] / "deploy" / "start"
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 class Room:

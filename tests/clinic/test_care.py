@@ -165,7 +165,7 @@ def test_the_cases_of_other_teams_are_counted_but_not_shown(
     work()
     stranger = make_user("stranger", other_team, "administrator")
     page = sign_in(stranger).get(reverse("shadow", args=[shadow.pk])).content.decode()
-    assert "1 films of 1 patients" in page
+    assert "Films read by both: 1, of patients: 1." in page
     assert reverse("case", args=[case.pk]) not in page
 
 
