@@ -21,7 +21,7 @@ from lucidray.cli.console import (
     say,
     shown,
 )
-from lucidray.cli.places import folder_to_write, must_exist
+from lucidray.cli.places import Cluster, folder_to_write, must_exist
 from lucidray.cli.progress import progress
 from lucidray.errors import ConfigError
 
@@ -70,6 +70,7 @@ def trust(
     n_boot: Annotated[
         int, typer.Option("--bootstrap", min=100, help="Resamplings of patients.")
     ] = 2000,
+    cluster: Cluster = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure whether heat maps can be trusted, and say it in words.
@@ -91,7 +92,16 @@ def trust(
     with needs("train" if is_run or shortcut else "data", "measuring explanations"):
         from lucidray.cli.trusting import Request, trust_report
     asked = Request(
-        model, data, name, split, _listed(methods), _listed(findings), images, lungs, n_boot
+        model,
+        data,
+        name,
+        split,
+        _listed(methods),
+        _listed(findings),
+        images,
+        lungs,
+        n_boot,
+        cluster,
     )
     with progress("Opening the model") as stage:
         report = trust_report(asked, stage, shortcut=shortcut, card=card)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from lucidray.bundle.installed import bundles
 from lucidray.bundle.runtime import load_bundle
 from lucidray.cli.choosing import choose_images, load_images
 from lucidray.cli.finding_names import finding_of
-from lucidray.cli.progress import Bars
+from lucidray.cli.progress import Bars, Tick
 from lucidray.datasets import ImageTable, load_dataset
 from lucidray.errors import BundleError, DataError
-from lucidray.trust import METHODS, BundleSubject, Effort, Subject, TrustReport, measure_trust
+from lucidray.trust import (
+    METHODS,
+    BundleSubject,
+    Effort,
+    Subject,
+    TrustReport,
+    choose_findings,
+    joined,
+    measure_trust,
+)
 from lucidray.trust.card import check_same, write_card
 from lucidray.trust.films import Outline
 
@@ -34,6 +44,7 @@ class Request:
         images: Films of each finding, at most.
         lungs: Bundle that outlines lungs; None: `LUNGS`, if it is here.
         n_boot: Bootstrap replicates.
+        cluster: Whose workers measure a finding each; None: this process measures all.
     """
 
     model: str
@@ -45,6 +56,7 @@ class Request:
     images: int = 200
     lungs: str | None = None
     n_boot: int = 2000
+    cluster: str | None = None
 
 
 def trust_report(
@@ -70,18 +82,21 @@ def trust_report(
         finding_of(name, subject.findings, of=of) for name in asked.findings
     )
     effort = Effort(images=asked.images, n_boot=asked.n_boot)
-    report = measure_trust(
-        subject,
-        table,
-        findings=wanted,
-        methods=asked.methods,
-        effort=effort,
-        outline=outline,
-        lungs=lungs,
-        selection=selection,
-        remarks=remarks,
-        stage=stage,
-    )
+    if asked.cluster is not None:
+        report = _apart(asked, choose_findings(subject, table, wanted), stage)
+    else:
+        report = measure_trust(
+            subject,
+            table,
+            findings=wanted,
+            methods=asked.methods,
+            effort=effort,
+            outline=outline,
+            lungs=lungs,
+            selection=selection,
+            remarks=remarks,
+            stage=stage,
+        )
     if shortcut:
         from lucidray.trust.shortcut import run_shortcut_test
 
@@ -91,6 +106,22 @@ def trust_report(
     if card is not None:
         write_card(card, report, subject)
     return report
+
+
+def _apart(asked: Request, findings: tuple[str, ...], stage: Bars) -> TrustReport:
+    """Let the workers of a cluster measure a finding each."""
+    from lucidray.cluster import call_each, connected
+
+    tick, done = stage("Measuring findings"), count(1)
+    calls = [(replace(asked, findings=(name,), cluster=None), _unseen) for name in findings]
+    with connected(asked.cluster or ""):
+        told = call_each(trust_report, calls, done=lambda _: tick(next(done), len(calls)))
+    return joined(told)
+
+
+def _unseen(_: str) -> Tick:
+    """Return what takes note of a stage's progress where nobody sees it."""
+    return lambda *_: None
 
 
 def _opened(asked: Request, stage: Bars) -> tuple[Subject, ImageTable, str, tuple[str, ...]]:

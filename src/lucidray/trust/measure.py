@@ -95,7 +95,7 @@ def measure_trust(
         DataError: No film shows a finding, or none can be read.
     """
     began, effort = time.monotonic(), effort or Effort()
-    wanted = _findings(subject, table, findings)
+    wanted = choose_findings(subject, table, findings)
     chosen = _methods(subject, methods)
     films = {name: choose_films(table, name, effort.images, effort.seed) for name in wanted}
     found: list[FindingTrust] = []
@@ -328,9 +328,20 @@ def _aspect(table: MapTable | None, missing: str) -> Aspect:
     return Aspect(missing=missing) if table is None else measuring.as_aspect(table)
 
 
-def _findings(
-    subject: Subject, table: ImageTable, findings: Sequence[str] | None
+def choose_findings(
+    subject: Subject, table: ImageTable, findings: Sequence[str] | None = None
 ) -> tuple[str, ...]:
+    """Return the findings that are measured: those named, else those whose place is marked.
+
+    Args:
+        subject: Must judge them.
+        table: Must show them; where it marks no place, all that it shows are measured.
+        findings: None: none are named.
+
+    Raises:
+        UnknownNameError: The model does not judge one that is named.
+        DataError: The images show nothing that the model judges.
+    """
     for name in findings or ():
         if name not in subject.findings:
             raise unknown_name("finding of this model", name, subject.findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -214,6 +214,22 @@ class TrustReport:
         values.pop("pictures")
         plain: dict[str, Any] = _plain(values)
         return plain
+
+
+def joined(reports: Sequence[TrustReport]) -> TrustReport:
+    """Make one report of several on the same model and images, each about findings of its own.
+
+    Args:
+        reports: At least one; the first says what is common to all.
+    """
+    return replace(
+        reports[0],
+        findings=tuple(found for report in reports for found in report.findings),
+        left_out={name: why for report in reports for name, why in report.left_out.items()},
+        remarks=tuple(dict.fromkeys(told for report in reports for told in report.remarks)),
+        seconds=sum(report.seconds for report in reports),
+        pictures={key: value for report in reports for key, value in report.pictures.items()},
+    )
 
 
 def from_json(values: Mapping[str, Any]) -> TrustReport:
