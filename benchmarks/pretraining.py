@@ -104,10 +104,10 @@ def main() -> None:
     counts = table.rows["split"].value_counts()
     print(f"{table.name}: {counts['train']} films to learn from, {counts['test']} to measure on.")
     rows: list[dict[str, Any]] = []
-    for way in WAYS:
+    for way in options.ways:
         for share in SHARES:
             twin: Evaluation | None = None
-            for start in STARTS:
+            for start in options.starts:
                 found = _trained(plan, table, start, way, share)
                 rows.append(_row(found, twin, start=start, way=way, share=share))
                 twin = twin or found
@@ -129,6 +129,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pretrain-epochs", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=6, help="of training all of it")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=STARTS)
+    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=tuple(WAYS))
     return parser.parse_args()
 
 
@@ -159,8 +161,9 @@ def _trained(plan: Plan, table: ImageTable, start: str, way: str, share: float) 
     weights = "none"
     if start != "random":
         folder = plan.out / f"pretrained_{start}"
-        made = pretrain(plan.pretraining(start), table, folder, resume=folder.exists())
-        weights = str(made.weights)
+        weights = str(folder / "backbone.safetensors")
+        if not Path(weights).is_file():
+            pretrain(plan.pretraining(start), table, folder, resume=folder.exists())
     name = f"{start}_{WAYS[way]}_{share:g}"
     part = table
     if share < 1:

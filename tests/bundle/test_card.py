@@ -20,6 +20,7 @@ from lucidray.bundle.card import (
     from_json,
     to_json,
 )
+from lucidray.bundle.card_version import CARD_VERSION
 from lucidray.bundle.uncertainty import Evidence, UncertaintyRule
 from lucidray.errors import BundleError, ConfigError
 from lucidray.images.preprocessing import Preprocessing
@@ -83,7 +84,7 @@ def test_an_unknown_field_is_refused_today_and_left_out_of_a_newer_card(
 ) -> None:
     with pytest.raises(BundleError, match=r"unknown field .*mood"):
         from_json(changed(FULL, *place, value=1))
-    newer = replace(FULL, version=2)
+    newer = replace(FULL, version=CARD_VERSION + 1)
     assert from_json(changed(newer, *place, value=1)) == newer
 
 

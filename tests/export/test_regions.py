@@ -163,7 +163,7 @@ def test_read_and_explain_tell_of_it(path: Path, twice: Run, tmp_path: Path) -> 
 def test_a_bundle_that_looks_once_has_no_branches(first: Run, tmp_path: Path) -> None:
     bundle = load_bundle(export_run(first, tmp_path / "once.lucid"))
     assert bundle.predict(make_images(64)[0]).region is None
-    with pytest.raises(BundleError, match="grad_cam, closed_form maps only"):
+    with pytest.raises(BundleError, match="holds grad_cam maps only"):
         diagnose(films(first)[0], bundle, method="region_branch")
 
 

@@ -271,11 +271,11 @@ class Bundle:
         Raises:
             BundleError: The bundle does not hold that method.
         """
-        known = (*METHODS, *(BRANCHES if self._facts.get("region") else ()))
-        if method not in known:
+        branches = BRANCHES if self._facts.get("region") else ()
+        if method not in (*METHODS, *branches):
             raise BundleError(
-                f"'{self.name}' holds {', '.join(known)} maps only, not '{method}'. Explain with "
-                "the run that it was exported from."
+                f"'{self.name}' holds {', '.join(('grad_cam', *branches))} maps only, not "
+                f"'{method}'. Explain with the run that it was exported from."
             )
         self._check_task("classification", "segment")
         found = self.answer(xray)
