@@ -83,6 +83,17 @@ def test_a_known_peer_is_answered_and_an_unknown_one_is_not(node: Node) -> None:
     assert node.counts["echoed"] == 1
 
 
+def test_who_is_known_can_change_while_it_runs(node: Node) -> None:
+    echo(peer(node))
+    node.admit({"OTHER": frozenset()})
+    echo(peer(node, calling="OTHER"))
+    with pytest.raises(NetworkError, match="turned us away"):
+        echo(peer(node))
+    with pytest.raises(ConfigError, match="knows no peer"):
+        node.admit({})
+    echo(peer(node, calling="OTHER"))
+
+
 def test_a_peer_must_call_from_where_it_stands(inbox: Inbox, image: Dataset) -> None:
     known = {"LUCIDRAY": frozenset({"192.0.2.7"})}
     with Node(settings(peers=known), inbox.keep) as node:

@@ -14,7 +14,7 @@ from lucidray_clinic.accounts.models import Team
 from lucidray_clinic.cases.models import Case, Instance
 from lucidray_clinic.core import audit
 from lucidray_clinic.errors import UploadRefused
-from lucidray_clinic.patients.models import Identifier, Patient, Sex
+from lucidray_clinic.patients.models import Identifier, Patient, Sex, folded
 
 #: The register of Patient IDs in DICOM files.
 REGISTER = "PID"
@@ -141,6 +141,7 @@ def _by_number(user: Any, team: Team, tags: dict[str, Any]) -> Patient:
     known = Identifier.objects.filter(team=team, system=REGISTER, value=number)
     held = known.select_related("patient").first()
     if held is not None and held.patient.deleted_at is None:
+        _check_same_person(held.patient, tags)
         return held.patient
     if held is not None:
         raise UploadRefused(
@@ -178,4 +179,15 @@ def _check_same(chosen: Patient, number: str) -> None:
         raise UploadRefused(
             _("The file names another patient than the one chosen. Check, then confirm below."),
             "other_patient",
+        )
+
+
+def _check_same_person(known: Patient, tags: dict[str, Any]) -> None:
+    """Refuse a number that two hospitals may have given to two people."""
+    born, name = day(tags.get("birth_date", "")), tags.get("family_name", "")
+    other_day = born is not None and known.birth_date is not None and born != known.birth_date
+    if other_day and folded(name) != folded(known.family_name):
+        raise UploadRefused(
+            _("Its number is another person's here: neither name nor date of birth agree."),
+            "other_person",
         )

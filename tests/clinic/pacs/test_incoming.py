@@ -113,6 +113,20 @@ def test_what_is_no_chest_film_is_refused_by_name(
     assert not Delivery.objects.exists()
 
 
+def test_a_number_of_another_person_is_not_mixed_up(
+    rule: Rule, make_film: Film, send: Send, work: Work
+) -> None:
+    send(make_film(1, PatientBirthDate="19600101"))
+    married = {"PatientID": "P1", "PatientName": "Other^Anna"}
+    send(make_film(2, **married, PatientBirthDate="19600101"))
+    stranger = send(make_film(3, **married, PatientBirthDate="19710303"))
+    work()
+    stranger.refresh_from_db()
+    assert (stranger.outcome, stranger.code) == (Outcome.REFUSED, "other_person")
+    assert "Other" not in stranger.told
+    assert (Patient.objects.count(), Instance.objects.count()) == (1, 2)
+
+
 def test_a_lateral_film_is_filed_but_not_judged(
     rule: Rule, make_film: Film, send: Send, work: Work
 ) -> None:
