@@ -50,6 +50,11 @@ def test_the_compiled_file_is_that_of_the_source() -> None:
             assert compiled.gettext(key) == texts[0]
 
 
+def test_nothing_in_the_catalog_is_untranslated() -> None:
+    missing = [key for key, texts in entries() if not all(texts)]
+    assert missing == []
+
+
 def test_what_stands_for_values_is_kept() -> None:
     for key, texts in entries():
         for text in filter(None, texts):
