@@ -84,6 +84,7 @@ def fuzz(told: argparse.Namespace, folder: Path, port: int) -> None:
         before = [resident_mb(process) for process in processes]
         start = time.monotonic()
         broken_associations(told, port, peer)
+        wait_for(peer)
         answers = broken_files(told, port, peer, whole)
         echo(peer)
         settle()
@@ -141,7 +142,7 @@ def broken_associations(told: argparse.Namespace, port: int, peer: Peer) -> None
             line.settimeout(0.05)
             mischief.talk(line, mischief.mutated(script, rng), rng)
         if number % 10 == 0:
-            echo(peer)
+            wait_for(peer)  # silent callers hold all associations until they are let go
 
 
 def broken_files(told: argparse.Namespace, port: int, peer: Peer, whole: list[str]) -> Counter[str]:
