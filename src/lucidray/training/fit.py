@@ -121,6 +121,7 @@ def train(
             members = _train_members(job)
             conclude = _conclude_masks if recipe.model.decoder else _conclude
             first(partial(conclude, job, begun, members, started))
+        first(partial(read_status, folder))  # the others read the run only once it is finished
     return load_run(folder)
 
 
