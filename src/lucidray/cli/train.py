@@ -19,11 +19,11 @@ from lucidray.cli.console import (
 )
 from lucidray.cli.evaluation import show_evaluation, write_predictions
 from lucidray.cli.mask_evaluation import evaluate_outlines
-from lucidray.cli.places import file_to_write, folder_to_write, must_exist
+from lucidray.cli.places import Cluster, file_to_write, folder_to_write, must_exist
 from lucidray.cli.progress import progress
 
 if TYPE_CHECKING:
-    from lucidray.training import Run
+    from lucidray.training import Recipe, Run
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DataFolder = Annotated[
@@ -46,6 +46,7 @@ def train(
     devices: Annotated[
         int, typer.Option(min=1, help="Processes or GPUs that share each batch (DDP).")
     ] = 1,
+    cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
     """Train a recipe on a data set and leave a run folder."""
@@ -58,14 +59,18 @@ def train(
         from lucidray.training.crew import speaks
     chosen = load_recipe(recipe, overrides=parse_settings(settings or []))
     with progress("Reading tables") as stage:
-        run = fit(
-            chosen,
-            data,
-            folder,
-            resume=resume,
-            devices=devices,
-            reading=stage("Reading images"),
-            progress=stage("Training"),
+        run = (
+            fit(
+                chosen,
+                data,
+                folder,
+                resume=resume,
+                devices=devices,
+                reading=stage("Reading images"),
+                progress=stage("Training"),
+            )
+            if cluster is None
+            else _train_apart(chosen, data, folder, cluster, devices, resume=resume)
         )
     if not speaks():
         return
@@ -75,6 +80,14 @@ def train(
     show_run(run)
     on = [] if has_test_images(run) else ["--split", "validation"]
     say_next("evaluate", folder, "--data", data, *on)
+
+
+def _train_apart(
+    recipe: Recipe, data: Path, folder: Path, cluster: str, workers: int, *, resume: bool
+) -> Run:
+    from lucidray.training.fit_apart import train_apart
+
+    return train_apart(recipe, data, folder, cluster=cluster, workers=workers, resume=resume)
 
 
 def describe_run(run: Run) -> dict[str, Any]:
