@@ -1,14 +1,17 @@
-"""Languages: Arabic turns the pages around, and the compiled file says what the source says."""
+"""Languages: Arabic turns the pages around, and its catalog says all that the source says."""
 
 from __future__ import annotations
 
 import ast
 import gettext
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
@@ -17,13 +20,14 @@ import lucidray_clinic
 from lucidray_clinic.accounts.models import User
 from lucidray_clinic.cases.models import Case
 
-FOLDER = Path(lucidray_clinic.__file__).parent / "locale" / "ar" / "LC_MESSAGES"
+SITE = Path(lucidray_clinic.__file__).parent
+FOLDER = SITE / "locale" / "ar" / "LC_MESSAGES"
 HOLES = re.compile(r"%\(\w+\)[a-z]|%%")
 
 
-def entries() -> Iterator[tuple[str, list[str]]]:
+def entries(folder: Path = FOLDER) -> Iterator[tuple[str, list[str]]]:
     """Yield each English text and its translations, one for each plural form."""
-    for block in (FOLDER / "django.po").read_text(encoding="utf-8").split("\n\n")[1:]:
+    for block in (folder / "django.po").read_text(encoding="utf-8").split("\n\n")[1:]:
         fields: dict[str, str] = {}
         name = ""
         for line in block.splitlines():
@@ -53,6 +57,37 @@ def test_the_compiled_file_is_that_of_the_source() -> None:
 def test_nothing_in_the_catalog_is_untranslated() -> None:
     missing = [key for key, texts in entries() if not all(texts)]
     assert missing == []
+
+
+def extracted(folder: Path) -> dict[str, bool]:
+    """Return the texts of the source, collected anew in a folder, and whether each has plurals."""
+    left_out = shutil.ignore_patterns("static", "locale", "__pycache__")
+    shutil.copytree(SITE, folder, ignore=left_out)
+    (folder / "locale").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        call_command("makemessages", locale=["ar"], no_location=True, no_wrap=True, verbosity=0)
+    found = entries(folder / "locale" / "ar" / "LC_MESSAGES")
+    return {key: len(texts) > 1 for key, texts in found if key}
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("xgettext", "msguniq", "msgmerge", "msgattrib"))),
+    reason="collecting the texts of the source needs GNU gettext",
+)
+def test_every_text_of_the_source_is_in_the_catalog(tmp_path: Path, settings: Any) -> None:
+    settings.LOCALE_PATHS = []  # else what is collected is written to the catalog itself
+    told = {key: len(texts) for key, texts in entries() if all(texts)}
+    source = extracted(tmp_path / "site")
+    assert len(source) > 1000
+    missing = {key for key, plural in source.items() if told.get(key) != (6 if plural else 1)}
+    assert not missing, "run src/lucidray_clinic/locale/update.sh, then translate these"
+
+
+def test_texts_are_marked_by_names_that_are_collected() -> None:
+    other_name = re.compile(r"\b[nd]?p?gettext\w* as (?!_\b)\w+")
+    for file in SITE.rglob("*.py"):
+        assert other_name.search(file.read_text(encoding="utf-8")) is None, file
 
 
 def test_what_stands_for_values_is_kept() -> None:

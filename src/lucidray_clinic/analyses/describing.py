@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from lucidray.bundle.comparison import Comparison
 from lucidray_clinic.analyses.models import ModelBundle, Reading
@@ -140,10 +140,10 @@ def _short(value: Any) -> str:
 
 
 _FACTS = (
-    (_lazy("Summary"), lambda card: card["summary"]),
-    (_lazy("Network"), lambda card: card["network"]),
-    (_lazy("Learned from"), lambda card: card["training"]["data"]),
-    (_lazy("Films learned from"), lambda card: card["training"]["images"]),
-    (_lazy("Arithmetic"), lambda card: card["precision"]),
-    (_lazy("Limits"), lambda card: card["limits"]),
+    (gettext_lazy("Summary"), lambda card: card["summary"]),
+    (gettext_lazy("Network"), lambda card: card["network"]),
+    (gettext_lazy("Learned from"), lambda card: card["training"]["data"]),
+    (gettext_lazy("Films learned from"), lambda card: card["training"]["images"]),
+    (gettext_lazy("Arithmetic"), lambda card: card["precision"]),
+    (gettext_lazy("Limits"), lambda card: card["limits"]),
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from lucidray_clinic.analyses.models import ModelBundle
 from lucidray_clinic.care.models import DriftAlert, DriftCheck
@@ -18,12 +18,12 @@ WIDTH, HEIGHT, SIDE = 200, 60, 160
 CHECKS = 60
 
 _TITLES = {
-    ("refusals", ""): _lazy("Films without a result"),
-    ("agreement", ""): _lazy("Cases in which the signed report agrees"),
-    ("films", "mean"): _lazy("Mean brightness"),
-    ("films", "spread"): _lazy("Contrast"),
-    ("films", "dark"): _lazy("Share of black"),
-    ("films", "bright"): _lazy("Share of white"),
+    ("refusals", ""): gettext_lazy("Films without a result"),
+    ("agreement", ""): gettext_lazy("Cases in which the signed report agrees"),
+    ("films", "mean"): gettext_lazy("Mean brightness"),
+    ("films", "spread"): gettext_lazy("Contrast"),
+    ("films", "dark"): gettext_lazy("Share of black"),
+    ("films", "bright"): gettext_lazy("Share of white"),
 }
 
 
