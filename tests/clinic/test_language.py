@@ -17,8 +17,11 @@ from django.urls import reverse
 from django.utils import translation
 
 import lucidray_clinic
-from lucidray_clinic.accounts.models import User
+from lucidray_clinic.accounts.models import Team, User
+from lucidray_clinic.analyses.models import ModelBundle
 from lucidray_clinic.cases.models import Case
+from lucidray_clinic.pacs.forms import PeerForm, RuleForm
+from lucidray_clinic.pacs.models import Peer
 
 SITE = Path(lucidray_clinic.__file__).parent
 FOLDER = SITE / "locale" / "ar" / "LC_MESSAGES"
@@ -96,6 +99,15 @@ def test_what_stands_for_values_is_kept() -> None:
             lost = set(HOLES.findall(key)) - set(HOLES.findall(text))
             assert not lost or (len(texts) > 1 and lost == {"%(n)s"})
             assert set(HOLES.findall(text)) <= set(HOLES.findall(key))
+
+
+def test_fields_of_the_archive_s_forms_are_named_in_arabic() -> None:
+    rule = RuleForm(
+        teams=Team.objects.none(), bundles=ModelBundle.objects.none(), receivers=Peer.objects.none()
+    )
+    with translation.override("ar"):
+        names = {str(field.label) for form in (PeerForm(), rule) for field in form.fields.values()}
+    assert {name for name in names if not re.search("[\u0600-\u06ff]", name)} == {"TLS"}
 
 
 @pytest.mark.parametrize("route", ["home", "patients", "cases", "upload", "preferences"])

@@ -78,7 +78,12 @@ class RuleForm(forms.ModelForm):
             *("order", "name", "peer", "modality", "body_part", "view", "station"),
             *("team", "urgency", "bundle", "answer", "answer_to", "pictures", "active"),
         ]
-        labels = {"peer": _("Sent by"), "bundle": _("Read by"), "answer_to": _("Archive")}
+        labels = {
+            "peer": _("Sent by"),
+            "team": _("Team"),
+            "bundle": _("Read by"),
+            "answer_to": _("Archive"),
+        }
 
     def __init__(self, *args: Any, teams: Any, bundles: Any, receivers: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
