@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from lucidray.errors import MetricError, UnknownNameError
 from lucidray.export.calibration import folds_of
 from lucidray.export.mixing import Mixture, cross_joined, fit_mixture, join
-from lucidray.metrics.log_loss import log_losses, loss_and_slope
+from lucidray.metrics.logit_loss import log_losses, loss_and_slope
 
 
 def told(noises: tuple[float, ...], count: int = 400, seed: int = 0) -> tuple[np.ndarray, ...]:

@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 from lucidray.bundle.estimate import Estimate
 from lucidray.metrics import measure_binary
 from lucidray.metrics.inputs import encode_groups, ratio
-from lucidray.metrics.log_loss import log_losses
+from lucidray.metrics.logit_loss import log_losses
 from lucidray.metrics.resampling import Key, estimate
 from lucidray.records import Float32, Float64, Measurement
 

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from lucidray.bundle.ensemble import HOWS, How
 from lucidray.errors import MetricError, unknown_name
 from lucidray.export.calibration import FOLDS, folds_of
-from lucidray.metrics.log_loss import loss_and_slope
+from lucidray.metrics.logit_loss import loss_and_slope
 from lucidray.records import Float32, Float64
 
 #: Of the ridge that draws stacked weights towards their mean: as much as one image would weigh.

@@ -17,7 +17,7 @@ from lucidray.datasets.table import ImageTable
 from lucidray.errors import DataError, MetricError, RunError
 from lucidray.metrics import measure_binary
 from lucidray.metrics.folds import patient_folds
-from lucidray.metrics.log_loss import loss_and_slope
+from lucidray.metrics.logit_loss import loss_and_slope
 from lucidray.records import Float32, Float64, Measurement
 
 if TYPE_CHECKING:

@@ -118,7 +118,9 @@ export class ReadingPanel {
       "div", { class: "lr-run" }, choice,
       this.button("read", again ? t("Read again") : t("Read this film here"), () => this.actions.readHere(), again ? "" : "lr-primary", undefined, busy),
       h("p", { class: "lr-private" }, t("Private: the film stays in this browser. Only the model is fetched.")),
-      this.button("choose-server", t("Read on the server instead"), () => this.actions.readOnServer(), "lr-link", undefined, busy),
+      reader.phase === "failed" && reader.browserFailed
+        ? null // the failure offers it
+        : this.button("choose-server", t("Read on the server instead"), () => this.actions.readOnServer(), "lr-link", undefined, busy),
     );
   }
 
