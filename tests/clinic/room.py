@@ -209,10 +209,10 @@ def _part(mark: str, about: str, content: bytes) -> bytes:
 
 def missing_server() -> str:
     """Say why PostgreSQL cannot be used; empty: it can."""
-    told = os.environ.get("LUCIDRAY_TEST_DATABASE", "")
+    told = os.environ.get("LUCIDRAY_TEST_SERVER", "")
     return "" if told else 'no PostgreSQL: eval "$(.ci/services)"'
 
 
 def environ_server() -> str:
     """Return the PostgreSQL server of the tests."""
-    return os.environ["LUCIDRAY_TEST_DATABASE"]
+    return os.environ["LUCIDRAY_TEST_SERVER"]

@@ -5,10 +5,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ.setdefault("LUCIDRAY_HOME", tempfile.mkdtemp(prefix="lucidray-clinic-"))
+if "LUCIDRAY_TEST_HOME" not in os.environ:
+    os.environ["LUCIDRAY_TEST_HOME"] = tempfile.mkdtemp(prefix="lucidray-clinic-")
+    atexit.register(shutil.rmtree, os.environ["LUCIDRAY_TEST_HOME"], ignore_errors=True)
+# A home for each worker: they inherit the environment of the process that started them.
+os.environ["LUCIDRAY_HOME"] = os.path.join(
+    os.environ["LUCIDRAY_TEST_HOME"], os.environ.get("PYTEST_XDIST_WORKER", "alone")
+)
 
 from lucidray_clinic.environment import postgresql
 from lucidray_clinic.settings import *  # noqa: F403

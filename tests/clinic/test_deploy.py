@@ -142,6 +142,7 @@ def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 def test_django_finds_nothing_to_warn_of_before_deployment(tmp_path: Path) -> None:
     variables = {"LUCIDRAY_HTTPS": "1", "LUCIDRAY_HOSTS": "room.example", "LUCIDRAY_PROXIES": "1"}
     room = Room(tmp_path / "home", **variables)
@@ -155,6 +156,7 @@ def test_django_finds_nothing_to_warn_of_before_deployment(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.skipif(bool(missing_server()), reason=missing_server())
 def test_web_and_worker_work_as_processes_on_postgresql(tmp_path: Path) -> None:
     with database(environ_server()) as url:

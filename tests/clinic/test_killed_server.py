@@ -186,12 +186,14 @@ def _kill_in_the_midst(server: Any, work: Work, chance: random.Random) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 def test_killing_the_server_leaves_nothing_half_written(tmp_path: Path) -> None:
     with room_opened(Room(tmp_path / "home")) as room:
         kill_again_and_again(room)
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.skipif(bool(missing_server()), reason=missing_server())
 def test_killing_the_server_leaves_nothing_half_written_on_postgresql(tmp_path: Path) -> None:
     with (

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.db import Error, close_old_connections
+from django.db import Error, close_old_connections, connections
 from django.utils.module_loading import import_string
 
 from lucidray_clinic.core.jobs import Job, release_dead
@@ -75,9 +75,15 @@ class Worker:
 
     def run_aside(self) -> threading.Thread:
         """Work in a thread of this process."""
-        thread = threading.Thread(target=self.run, name="worker", daemon=True)
+        thread = threading.Thread(target=self._run_and_let_go, name="worker", daemon=True)
         thread.start()
         return thread
+
+    def _run_and_let_go(self) -> None:
+        try:
+            self.run()
+        finally:
+            connections.close_all()  # those of this thread
 
     def run(self, *, pause: float = 2.0, once: bool = False) -> None:
         """Work.
@@ -94,7 +100,6 @@ class Worker:
                 break
             if not worked:
                 self._stop.wait(pause)
-        close_old_connections()
 
     def _take_over(self) -> None:
         """Free what workers that were killed here left behind."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from room import database, environ_server, free_port, missing_server
 
 from lucidray.dicom.files import from_bytes
 from lucidray.dicom.network import Inbox, Node, NodeSettings, Peer, Retry, echo, send
@@ -22,6 +21,7 @@ from lucidray.errors import NetworkError
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.processes,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -70,37 +70,30 @@ def swept() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture
-def database() -> Iterator[str]:
-    """A PostgreSQL database of one's own where the tests have one, else none: SQLite."""
-    server = os.environ.get("LUCIDRAY_TEST_DATABASE", "")
-    if not server:
+POSTGRESQL = pytest.param(
+    "postgresql", marks=pytest.mark.skipif(bool(missing_server()), reason=missing_server())
+)
+
+
+@pytest.fixture(params=["sqlite", POSTGRESQL])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of one's own."""
+    if request.param == "sqlite":
         yield ""
         return
-    import psycopg
-
-    name = f"pacs_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as line:
-        line.execute(f'CREATE DATABASE "{name}"')
-        yield f"{server.rsplit('/', 1)[0]}/{name}"
-        line.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with database(environ_server()) as made:
+        yield made
 
 
 @pytest.fixture
-def environment(tmp_path: Path, database: str) -> dict[str, str]:
+def environment(tmp_path: Path, url: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("LUCIDRAY_")}
     return kept | {
         "LUCIDRAY_HOME": str(tmp_path / "home"),
-        "LUCIDRAY_DATABASE": database,
+        "LUCIDRAY_DATABASE": url,
         "LUCIDRAY_NODE": f"127.0.0.1:{free_port()}",
         "DJANGO_SETTINGS_MODULE": "lucidray_clinic.settings",
     }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run(environment: dict[str, str], script: str, *arguments: object) -> str:
@@ -185,6 +178,7 @@ def reports(inbox: Inbox) -> list[str]:
     return [str(one.StudyInstanceUID) for one in held if one.Modality == "SR"]
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_one_process_does_everything_and_knows_new_peers_at_once(
     environment: dict[str, str], make_film: Callable[..., Any], tmp_path: Path
 ) -> None:
