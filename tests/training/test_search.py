@@ -18,8 +18,8 @@ from lucidray.datasets.table import ImageTable
 from lucidray.errors import ConfigError, MissingExtraError, RunError, UnknownNameError
 from lucidray.models.baseline_cnn import BaselineCNN
 from lucidray.training import train
-from lucidray.training.search import Found, run_search
-from lucidray.training.search_record import describe, same_training
+from lucidray.training.search import run_search
+from lucidray.training.search_record import Found, describe, same_training
 from lucidray.training.search_space import Range, Search, load_search, resolve
 from lucidray.training.search_strategies import Tried, strategies
 
@@ -96,7 +96,7 @@ def test_the_record_is_plain_and_whole(grid: tuple[Found, list[int]]) -> None:
 def test_equal_trials_are_trained_once(
     table: ImageTable, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lucidray.training import search as module
+    from lucidray.training import search_trials as module
 
     trained: list[Path] = []
     monkeypatch.setattr(module, "train", lambda *a, **k: (trained.append(a[2]), train(*a, **k))[1])

@@ -19,8 +19,8 @@ from lucidray.training.reader import RunReader, open_reader
 from lucidray.training.recipe import Data, OperatingPoint, Phase, Recipe, load_recipe
 from lucidray.training.run import Run, load_run
 from lucidray.training.schedules import optimizers, schedulers
-from lucidray.training.search import Found, run_search
-from lucidray.training.search_record import Trial
+from lucidray.training.search import run_search
+from lucidray.training.search_record import Found, Trial
 from lucidray.training.search_space import Range, Search, load_search
 from lucidray.training.search_strategies import strategies
 from lucidray.training.task import Task, prepare_task

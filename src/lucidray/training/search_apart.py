@@ -18,9 +18,9 @@ from typing import Any
 
 from lucidray.cluster.session import RETRIES, load_ray
 from lucidray.errors import ClusterError, LucidRayError
-from lucidray.training.search import Found, Given, propose, settled, train_trial, wants_more
-from lucidray.training.search_record import Trial, count_passes, write_record
+from lucidray.training.search_record import Found, Trial, count_passes, write_record
 from lucidray.training.search_space import resolve
+from lucidray.training.search_trials import Given, propose, settled, train_trial, wants_more
 
 #: Told of trials done and in all.
 Tell = Callable[[int, int], None]

@@ -9,17 +9,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from lucidray.config import to_mapping
 from lucidray.errors import RunError
+from lucidray.training.monitor import rises
 from lucidray.training.recipe import Phase, Recipe
-from lucidray.training.run import plain, write_json
+from lucidray.training.run import Run, load_run, plain, write_json
 from lucidray.training.search_space import Search, Settings
 from lucidray.training.weights import fingerprint, write_text
-
-if TYPE_CHECKING:
-    from lucidray.training.search import Found
 
 Status = Literal["running", "finished", "failed"]
 
@@ -54,6 +52,53 @@ class Trial:
     epoch: int | None = None
     seconds: float = 0.0
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Args:
+        folder: Where it lies: ``trials.json``, ``ranking.csv`` and one run folder a trial.
+        search: What was searched.
+        metric: What ranks the trials.
+        trials: All, in the order in which they were tried.
+        feature_passes: How often all images were sent through a frozen beginning.
+    """
+
+    folder: Path
+    search: Search
+    metric: str
+    trials: tuple[Trial, ...]
+    feature_passes: int
+
+    def ranked(self) -> list[Trial]:
+        """Return the finished trials, best first; those that equal an earlier one left out."""
+        known = [trial for trial in self.trials if trial.status == "finished"]
+        unique = [trial for trial in known if trial.same_as is None]
+        sign = -1.0 if rises(self.metric) else 1.0
+        return sorted(unique, key=lambda trial: (sign * trial.value, trial.number))
+
+    @property
+    def best(self) -> Trial:
+        """The best trial.
+
+        Raises:
+            RunError: None was trained to its end.
+        """
+        ranked = self.ranked()
+        if not ranked:
+            raise RunError(f"no trial of {self.folder} was trained to its end: {self._why()}")
+        return ranked[0]
+
+    def _why(self) -> str:
+        reasons = dict.fromkeys(trial.reason for trial in self.trials if trial.reason)
+        return " ".join(reasons) or "none has begun."
+
+    def run(self, trial: Trial) -> Run:
+        """Return a trial's run."""
+        source = trial if trial.same_as is None else self.trials[trial.same_as]
+        return load_run(self.folder / source.folder)
 
 
 def same_training(recipe: Recipe) -> str:
