@@ -8,6 +8,8 @@ from django.urls import include, path
 from lucidray_clinic.accounts.views import one_door
 from lucidray_clinic.api import api
 
+handler500 = "lucidray_clinic.core.views.failed"
+
 urlpatterns = [
     path("", include("lucidray_clinic.core.urls")),
     path("", include("lucidray_clinic.accounts.urls")),

@@ -13,6 +13,7 @@ import films
 import pydicom
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -46,6 +47,24 @@ def send(clinician: User, patient: Patient, settings: Any, tmp_path: Path) -> Se
 
 def kept() -> list[Path]:
     return [path for _, path in storage.kept_files()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_film_whose_commit_nobody_confirmed_stays(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave = transaction.Atomic.__exit__
+
+    def unconfirmed(self: Any, *error: Any) -> None:
+        leave(self, *error)
+        if not transaction.get_connection().in_atomic_block:
+            raise OperationalError("the server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transaction.Atomic, "__exit__", unconfirmed)
+        with pytest.raises(OperationalError):
+            send(films.png(), "chest.png")
+    assert storage.file_path(Instance.objects.get().pk).read_bytes() == films.png()
 
 
 def test_a_png_becomes_a_film_of_the_patient(send: Send, patient: Patient) -> None:

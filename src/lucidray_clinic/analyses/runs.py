@@ -22,6 +22,7 @@ from lucidray_clinic.analyses.revealing import need_revealed
 from lucidray_clinic.cases import storage
 from lucidray_clinic.cases.models import Instance
 from lucidray_clinic.core import jobs
+from lucidray_clinic.core.heartbeat import kept_alive
 from lucidray_clinic.errors import SiteError
 
 log = logging.getLogger(__name__)
@@ -103,17 +104,21 @@ def work_on(run: InferenceRun) -> Reading | None:
     Returns:
         The reading; None: it failed, or the lease was lost meanwhile.
     """
-    film, bundle = run.instance, run.bundle
+    with kept_alive(run):
+        said = _judged(run)
+        return None if said is None else finish(run, said)
+
+
+def _judged(run: InferenceRun) -> Said | None:
+    """Return what the bundle says of a run's film; None: it failed, and that is noted."""
     try:
-        said = judge_file(storage.file_path(film.pk), bundle)
+        return judge_file(storage.file_path(run.instance_id), run.bundle)
     except (LucidRayError, OSError) as error:
         fail(run, str(error) if isinstance(error, LucidRayError) else _("The film's file is gone."))
-        return None
     except Exception as error:
         log.exception("a run failed: %s", type(error).__name__)
         fail(run, _("The model failed on this film."))
-        return None
-    return finish(run, said)
+    return None
 
 
 @transaction.atomic

@@ -19,6 +19,7 @@ from lucidray_clinic.care.models import Shadow, ShadowReading, ShadowState
 from lucidray_clinic.cases import storage
 from lucidray_clinic.cases.models import Instance
 from lucidray_clinic.core import jobs
+from lucidray_clinic.core.heartbeat import kept_alive
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ def work_once() -> bool:
     if job is None and list_films():
         job = _claim()
     if job is not None:
-        work_on(job)
+        with kept_alive(job):
+            work_on(job)
     return job is not None
 
 

@@ -191,6 +191,9 @@ def _one(inspector: Inspector, user: Any, where: Destination, path: Path, name: 
 def file_film(user: Any, where: Destination, film: Inspected, name: str) -> Outcome:
     """File an inspected film: write the file, then the row; what fails in between leaves neither.
 
+    Where the database is lost while it commits, nobody knows whether it did; then the file stays,
+    and `storage.sweep` removes it later if no row knows it.
+
     Args:
         user: Who sends it; None: it came by itself.
         where: Where it is to go.
@@ -205,8 +208,8 @@ def file_film(user: Any, where: Destination, film: Inspected, name: str) -> Outc
     """
     key = new_id()
     size = film.path.stat().st_size
-    try:
-        with transaction.atomic():
+    with transaction.atomic():
+        try:
             tags = film.facts["tags"]
             patient = filing.patient_for(user, where, tags)
             Patient.everything.select_for_update().get(pk=patient.pk)  # one film at a time each
@@ -218,9 +221,9 @@ def file_film(user: Any, where: Destination, film: Inspected, name: str) -> Outc
             instance = _row(user, key, case, film.facts, name, size)
             audit.record(user, "upload", instance, bytes=size)
             return Outcome(name, instance, case)
-    except BaseException:
-        storage.forget(key)
-        raise
+        except BaseException:
+            storage.forget(key)
+            raise
 
 
 def _row(user: Any, key: UUID, case: Case, facts: dict[str, Any], name: str, size: int) -> Instance:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lucidray_clinic.core.health import readiness
 from lucidray_clinic.core.metrics import exposition
 from lucidray_clinic.core.panels import filled_panels
+
+#: Seconds after which it is worth asking again, where the database is away.
+RETRY_S = 10
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -52,3 +60,18 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
     """Say that a form was too old, and what to do."""
     return render(request, "lucidray/form_too_old.html", status=403)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Say that something went wrong; told apart, as it passes: that the database is away."""
+    away = isinstance(sys.exception(), (OperationalError, InterfaceError))
+    status, page = (503, "503.html") if away else (500, "500.html")
+    if request.path.startswith("/api/"):
+        message = _("The database does not answer.") if away else _("Something went wrong.")
+        told = {"code": "away" if away else "failed", "message": message, "hint": ""}
+        response: HttpResponse = JsonResponse({"error": told}, status=status)
+    else:
+        response = HttpResponse(render_to_string(page), status=status)  # asks no database
+    if away:
+        response["Retry-After"] = str(RETRY_S)
+    return response

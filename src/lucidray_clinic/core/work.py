@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from django.db import Error, close_old_connections, connections
 from django.utils.module_loading import import_string
 
+from lucidray_clinic.core.heartbeat import hand_back
 from lucidray_clinic.core.jobs import Job, release_dead
 from lucidray_clinic.core.logs import told_without_values
 
@@ -108,7 +109,7 @@ class Worker:
                 self._safely(lambda model=queue.model: bool(release_dead(model)))
 
     def _round(self) -> int:
-        worked = 0
+        worked = int(self._safely(hand_back))
         for queue in sorted(_QUEUES.values(), key=lambda one: one.order):
             if not self._stop.is_set() and self._due(queue):
                 worked += self._safely(queue.work_once)

@@ -17,11 +17,12 @@ from lucidray.errors import LucidRayError
 from lucidray_clinic.accounts.models import Team
 from lucidray_clinic.accounts.roles import Permission
 from lucidray_clinic.core import audit, jobs
+from lucidray_clinic.core.heartbeat import kept_alive
 from lucidray_clinic.core.jobs import JobState
 from lucidray_clinic.errors import SiteError
 from lucidray_clinic.pacs import receiving
 from lucidray_clinic.pacs.models import Peer, StudyImport
-from lucidray_clinic.pacs.sending import LEASE_SECONDS, archive_of
+from lucidray_clinic.pacs.sending import archive_of
 
 
 @dataclass(frozen=True)
@@ -103,16 +104,19 @@ def fetch_once() -> bool:
         Whether there was one.
     """
     rows = StudyImport.everything.select_related("peer", "team")
-    job = jobs.claim(
-        jobs.open_jobs(rows), _("Three workers died on this study."), seconds=LEASE_SECONDS
-    )
+    job = jobs.claim(jobs.open_jobs(rows), _("Three workers died on this study."))
     if job is not None:
-        try:
-            _fetch(job)
-        except (LucidRayError, OSError) as error:
-            told = str(error) if isinstance(error, LucidRayError) else _("The disk is full.")
-            jobs.fail(job, told, jobs.pause_after(job))
+        with kept_alive(job):
+            _fetch_or_fail(job)
     return job is not None
+
+
+def _fetch_or_fail(job: StudyImport) -> None:
+    try:
+        _fetch(job)
+    except (LucidRayError, OSError) as error:
+        told = str(error) if isinstance(error, LucidRayError) else _("The disk is full.")
+        jobs.fail(job, told, jobs.pause_after(job))
 
 
 def _fetch(job: StudyImport) -> None:
@@ -123,7 +127,7 @@ def _fetch(job: StudyImport) -> None:
         raise SiteError(_("The archive does not have this study any more."), "gone")
     counted = {"total": len(wanted), "skipped": len(found) - len(wanted)}
     for number, one in enumerate(wanted):
-        if not jobs.renew(job, LEASE_SECONDS, fetched=number, **counted):
+        if not jobs.renew(job, fetched=number, **counted):
             return
         image = archive.fetch(job.study_uid, one.SeriesInstanceUID, one.SOPInstanceUID)
         uid = str(image.SOPInstanceUID)

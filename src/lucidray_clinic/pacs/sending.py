@@ -17,6 +17,7 @@ from lucidray.dicom.network import Archive, Retry, Tls, send
 from lucidray.dicom.network import Peer as Address
 from lucidray.errors import LucidRayError, NetworkError
 from lucidray_clinic.core import audit, jobs
+from lucidray_clinic.core.heartbeat import kept_alive
 from lucidray_clinic.pacs import saying
 from lucidray_clinic.pacs.models import Delivery, Peer, Way
 from lucidray_clinic.pacs.secrets import unseal
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait after each failed try; after the last the result is undeliverable.
 PAUSES_S = (30, 120, 600, 1800, 7200, 21600, 43200)
-#: A worker may be silent for so long while it sends.
-LEASE_SECONDS = 300
 #: For how long a peer that nobody reaches is left in peace, by all results for it.
 QUIET_S = 20
 #: How long to wait for an answer of a peer.
@@ -46,11 +45,10 @@ def send_once() -> bool:
         *("report__reading__bundle", "report__signed_by", "report__case__team"),
     )
     tries = len(PAUSES_S) + 1
-    delivery = jobs.claim(
-        rows, _("Workers died while they sent it."), seconds=LEASE_SECONDS, tries=tries
-    )
+    delivery = jobs.claim(rows, _("Workers died while they sent it."), tries=tries)
     if delivery is not None:
-        send_out(delivery)
+        with kept_alive(delivery):
+            send_out(delivery)
     return delivery is not None
 
 

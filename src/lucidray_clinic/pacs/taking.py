@@ -20,6 +20,7 @@ from lucidray_clinic.cases.filing import Destination
 from lucidray_clinic.cases.models import Instance
 from lucidray_clinic.cases.quarantine import Inspected, Inspector
 from lucidray_clinic.core import audit, jobs
+from lucidray_clinic.core.heartbeat import kept_alive
 from lucidray_clinic.core.identifiers import new_id
 from lucidray_clinic.errors import SiteError
 from lucidray_clinic.pacs import receiving, routing
@@ -40,7 +41,8 @@ def take_once() -> bool:
     rows = Arrival.everything.select_related("peer", "team", "fetch")
     arrival = jobs.claim(jobs.open_jobs(rows), _("Three workers died on this object."))
     if arrival is not None:
-        take(arrival)
+        with kept_alive(arrival):
+            take(arrival)
     return arrival is not None
 
 
