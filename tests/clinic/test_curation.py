@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import films
 import numpy as np
@@ -26,15 +26,16 @@ from lucidray.cli.app import app
 from lucidray.datasets import load_dataset
 from lucidray.datasets.audit import audit
 from lucidray.errors import LucidRayError
-from lucidray_clinic.accounts.models import Team, User
+from lucidray_clinic.accounts.models import Membership, Team, User
 from lucidray_clinic.analyses import figures as model_figures
 from lucidray_clinic.analyses import shelf
 from lucidray_clinic.analyses.models import Called, FirstOpinion, Reading
 from lucidray_clinic.annotations.models import Box, FindingDecision
 from lucidray_clinic.cases import storage
 from lucidray_clinic.cases.models import Case, Instance
+from lucidray_clinic.cases.services import list_cases
 from lucidray_clinic.core.models import AuditEvent
-from lucidray_clinic.curation import agreeing, exporting, figures
+from lucidray_clinic.curation import agreeing, exporting, figures, searching
 from lucidray_clinic.curation.cells import to_csv
 from lucidray_clinic.curation.filtering import Filters, filtered
 from lucidray_clinic.curation.gathering import split_of
@@ -64,6 +65,7 @@ def new_case(team: Team) -> Callable[..., Case]:
 
     def make(seed: int, data: bytes = b"", **values: Any) -> Case:
         patient = Patient.objects.create(
+            id=UUID(int=seed),
             team=team,
             family_name=f"{SECRET}{seed}",
             given_name="Zelda",
@@ -216,6 +218,55 @@ def test_filters_equal_a_look_at_the_rows(
     assert found(clinician, until=today - timedelta(days=1)) == set()
 
 
+@pytest.mark.parametrize("few", [0, 1, 1000])
+def test_few_and_many_rows_find_the_same_cases(
+    clinician: User, new_case: Any, call: Any, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lucidray_clinic.core.few.FEW", few)
+    one, two, three, _ = (new_case(seed) for seed in range(4))
+    call(one)
+    call(one, days_ago=3)
+    call(two, said={"Mass": True})
+    call(three, said={}, refusal={"reason": "x", "message": "No."})
+    assert found(clinician, called="Pneumonia") == {one.pk}
+    assert found(clinician, called="Hernia") == set()
+    assert found(clinician, result="refused") == {three.pk}
+    assert found(clinician, result="reliable") == {one.pk, two.pk}
+    assert found(clinician, result="any", sex="F") == {three.pk}
+    names = {case.pk for case in list_cases(clinician, query=f"{SECRET}1 zel")}
+    assert names == {two.pk}
+    assert {case.pk for case in list_cases(clinician, query="nobody")} == set()
+
+
+def test_an_emergency_is_found_by_what_a_model_called(
+    outsider: User, clinician: User, new_case: Any, call: Any
+) -> None:
+    case = new_case(1)
+    call(case)
+    assert found(outsider, called="Pneumonia") == set()
+    until = timezone.now() + timedelta(hours=1)
+    opened = {"patient_id": case.patient_id, "team": case.team}
+    outsider.emergencies.create(reason="x", until=until, **opened)
+    assert found(User.objects.get(pk=outsider.pk), called="Pneumonia") == {case.pk}
+
+
+def test_pages_of_a_filter_are_those_of_all_teams_together(
+    make_user: Any, team: Team, other_team: Team, new_case: Any, call: Any
+) -> None:
+    user = make_user("both", team, "clinician")
+    Membership.objects.create(user=user, team=other_team, role="clinician")
+    cases = [new_case(seed) for seed in range(6)]
+    for case in cases[::2]:
+        patient = Patient.objects.create(team=other_team, family_name="Else")
+        Case.objects.filter(pk=case.pk).update(team=other_team, patient=patient)
+    for case in cases[1:]:
+        call(Case.objects.get(pk=case.pk))
+    seen = searching.search(user, {"called": "Pneumonia"})
+    page = searching.page_of(user, seen, None)
+    assert [case.pk for case in page["page"].rows] == [case.pk for case in cases[:0:-1]]
+    assert page["total"] == 5
+
+
 def test_nobody_finds_another_teams_cases(outsider: User, new_case: Any) -> None:
     new_case(1)
     assert found(outsider) == set()
@@ -319,6 +370,8 @@ def test_readers_are_counted_and_a_draw_is_unknown(
 def curated(
     researcher: User, clinician: User, team: Team, new_case: Any, report: Any
 ) -> DataSetVersion:
+    # Splits follow from keys; those given here leave no split empty, whatever the day.
+    DataSet.objects.create(id=UUID(int=1), team=team, name="chest", created_by=researcher)
     for seed in range(30):
         case = new_case(seed)
         report(case, Pneumonia="present" if seed % 2 else "absent")

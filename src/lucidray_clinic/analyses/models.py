@@ -120,6 +120,16 @@ class Reading(Identified, OfTeam):
             models.Index(fields=["instance", "bundle"], name="reading_of_film"),
             models.Index(fields=["team", "created_at"], name="reading_of_team"),
             models.Index(fields=["case", "created_at"], name="reading_of_case"),
+            models.Index(
+                fields=["case", "team"],
+                condition=models.Q(refusal__isnull=False),
+                name="reading_refused",
+            ),
+            models.Index(
+                fields=["case", "team"],
+                condition=models.Q(refusal__isnull=True, refer=True),
+                name="reading_referred",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -70,6 +70,9 @@ class Case(Identified, Versioned, Deletable, OfTeam):
         indexes = [
             models.Index(fields=["team", "status", "urgency", "created_at"], name="case_worklist"),
             models.Index(fields=["team", "-created_at"], name="case_recent"),
+            models.Index(
+                fields=["-created_at"], condition=models.Q(deleted_at=None), name="case_latest"
+            ),
             models.Index(fields=["team", "acquired_on"], name="case_by_film"),
             models.Index(fields=["team", "status", "-created_at"], name="case_by_status"),
             models.Index(fields=["team", "urgency", "-created_at"], name="case_by_urgency"),
@@ -138,6 +141,13 @@ class Instance(Identified, Deletable, OfTeam):
         verbose_name = _("film")
         verbose_name_plural = _("films")
         ordering = ["created_at", "id"]
+        indexes = [
+            models.Index(
+                fields=["case", "view_position"],
+                condition=models.Q(deleted_at=None),
+                name="film_by_view",
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.pk)

@@ -18,6 +18,7 @@ from lucidray_clinic.accounts.roles import Permission
 from lucidray_clinic.cases import filing, storage
 from lucidray_clinic.cases.models import Case, Instance, Status
 from lucidray_clinic.core import audit
+from lucidray_clinic.core.few import few_keys
 from lucidray_clinic.patients.models import Patient, folded
 from lucidray_clinic.patients.timeline import Moment
 
@@ -258,4 +259,6 @@ def _of_patient(user: Any, query: str) -> Q:
         for word in words:
             names &= Q(searchable__contains=word)
         named |= names
-    return Q(patient__in=Patient.everything.filter(named).values("pk"))
+    patients = Patient.everything.filter(named)
+    keys = few_keys(patients)
+    return Q(patient__in=patients.values("pk") if keys is None else keys)

@@ -30,7 +30,8 @@ def cases(request: HttpRequest) -> HttpResponse:
     chosen["query"] = request.POST.get("q", "").strip()[:100]
     rows = services.list_cases(request.user, **chosen)
     place = request.POST.get("page") or request.GET.get("page")
-    page = one_page(rows, place, parts=Case.objects.parts_of(request.user))
+    teams = () if chosen["query"] else Case.objects.parts_of(request.user)
+    page = one_page(rows, place, parts=teams)
     services.with_films(page.rows)
     for case in page.rows:
         case.patient_label = parts.patient_label(request.user, case)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from itertools import combinations
+from math import comb
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
-from lucidray.metrics.confusion import count, kappa
+from lucidray.metrics.confusion import Counts, kappa
 from lucidray.metrics.intervals import wilson_interval
 from lucidray_clinic.annotations.models import FindingDecision
 from lucidray_clinic.curation.labeling import votes_of
@@ -46,12 +47,17 @@ def between_readers(cases: Sequence[UUID]) -> list[dict[str, Any]]:
         Finding, pairs of readers, those that agree, and Cohen's kappa over all pairs, either way
         round; nan where it is not defined.
     """
-    pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    present, absent, differing = Counter[str](), Counter[str](), Counter[str]()
     for by_finding in votes_of(cases).values():
         for finding, said in by_finding.items():
-            pairs[finding] += combinations(said.values(), 2)
-    rows = [_row(finding, each) for finding, each in pairs.items() if each]
-    return sorted(rows, key=lambda row: (-row["total"], row["finding"]))
+            yes = sum(vote > 0.5 for vote in said.values())
+            no = len(said) - yes
+            present[finding] += comb(yes, 2)
+            absent[finding] += comb(no, 2)
+            differing[finding] += yes * no
+    rows = [_row(name, present[name], absent[name], differing[name]) for name in present]
+    found = [row for row in rows if row["total"]]
+    return sorted(found, key=lambda row: (-row["total"], row["finding"]))
 
 
 def share(part: int, whole: int) -> str:
@@ -70,15 +76,15 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f} % ({low:.0f}–{high:.0f})"
 
 
-def _row(finding: str, pairs: list[tuple[float, float]]) -> dict[str, Any]:
-    both = pairs + [(second, first) for first, second in pairs]
-    first, second = zip(*both, strict=True)
-    agreed = sum(one == other for one, other in pairs)
+def _row(finding: str, present: int, absent: int, differing: int) -> dict[str, Any]:
+    """Return what pairs of readers said: both present, both absent, one this and one that."""
+    total, agreed = present + absent + differing, present + absent
+    both_ways = Counts(*map(np.float64, (2 * present, differing, differing, 2 * absent)))
     return {
         "finding": finding,
         "title": _(finding),
-        "total": len(pairs),
+        "total": total,
         "agreed": agreed,
-        "share": share(agreed, len(pairs)),
-        "kappa": float(kappa(count(first, second, threshold=0.5))),
+        "share": share(agreed, total),
+        "kappa": float(kappa(both_ways)),
     }

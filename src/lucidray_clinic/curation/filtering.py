@@ -20,6 +20,7 @@ from django.utils import timezone
 from lucidray_clinic.analyses.models import Called, Reading
 from lucidray_clinic.annotations.models import Box, FindingDecision
 from lucidray_clinic.cases.models import Case, Instance
+from lucidray_clinic.core.few import few_keys
 from lucidray_clinic.patients.models import Patient
 from lucidray_clinic.reports.models import Report, Reported
 
@@ -79,7 +80,7 @@ def filtered(user: Any, filters: Filters) -> QuerySet[Case]:
         filters: What is wanted.
     """
     rows = Case.objects.visible_to(user).select_related("patient", "team")
-    asked = [*_of_models(filters), *_of_people(filters)]
+    asked = [*_of_models(user, filters), *_of_people(filters)]
     for condition in asked:
         rows = rows.filter(condition)
     if not asked:
@@ -87,16 +88,25 @@ def filtered(user: Any, filters: Filters) -> QuerySet[Case]:
     return _of_films(user, rows, filters).order_by("-created_at")
 
 
-def _of_models(filters: Filters) -> list[Any]:
+def _of_models(user: Any, filters: Filters) -> list[Any]:
     found: list[Any] = []
     if filters.called:
-        calls = Called.objects.filter(case=OuterRef("pk"), finding=filters.called, positive=True)
-        found.append(Exists(calls.filter(_within("made_at", filters))))
+        calls = Called.objects.filter(finding=filters.called, positive=True)
+        found.append(_having(user, calls.filter(_within("made_at", filters))))
     if filters.result:
-        readings = Reading.objects.filter(case=OuterRef("pk"))
-        readings = readings.filter(_within("created_at", filters), _RESULTS[filters.result])
-        found.append(Exists(readings))
+        readings = Reading.objects.filter(_RESULTS[filters.result])
+        found.append(_having(user, readings.filter(_within("created_at", filters))))
     return found
+
+
+def _having(user: Any, rows: QuerySet[Any]) -> Any:
+    """Return the condition that a case has one of some rows of its team."""
+    needed = Case.view_permission
+    if not user.emergency_patients(needed):
+        keys = few_keys(rows.filter(team__in=user.teams_with(needed)), "case_id")
+        if keys is not None:
+            return Q(pk__in=keys)
+    return Exists(rows.filter(case=OuterRef("pk")))
 
 
 def _of_people(filters: Filters) -> list[Any]:

@@ -107,8 +107,9 @@ def _opinions(cases: Sequence[UUID]) -> Iterable[tuple[UUID, str, UUID, float]]:
 
 
 def _boxes(cases: Sequence[UUID]) -> Iterable[tuple[UUID, str, UUID, float]]:
-    for row in Box.objects.filter(case__in=cases):
-        yield row.case_id, row.finding, row.author_id, 1.0
+    drawn = Box.objects.filter(case__in=cases).order_by().distinct()
+    for case, finding, reader in drawn.values_list("case_id", "finding", "author_id"):
+        yield case, finding, reader, 1.0
 
 
 def _decisions(cases: Sequence[UUID]) -> Iterable[tuple[UUID, str, UUID, float]]:
