@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -131,8 +132,10 @@ def test_its_bundle_gives_probabilities_maps_and_gaze(careful: Outcome) -> None:
     )
 
 
-def test_a_finished_experiment_is_taken_up_and_another_refused(careful: Outcome) -> None:
-    out = careful.report.parent
+def test_a_finished_experiment_is_taken_up_where_it_was_moved_and_another_refused(
+    careful: Outcome, tmp_path: Path
+) -> None:
+    out = shutil.copytree(careful.report.parent, tmp_path / "moved")
     before = {path: path.stat().st_mtime_ns for path in out.rglob("phase_0.safetensors")}
     again = run(GAZE_COOPERATIVE, out / "none", out, mode="careful", scale="smoke")
     assert again.numbers["gaze"] == careful.numbers["gaze"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -134,8 +135,8 @@ def test_the_page_is_self_contained_and_shows_right_and_wrong(careful: Outcome) 
         assert fault.what[:30] in plain
 
 
-def test_a_finished_run_is_taken_up_again(
-    nih: Path, careful: Outcome, monkeypatch: pytest.MonkeyPatch
+def test_a_finished_run_is_taken_up_again_wherever_it_was_moved(
+    nih: Path, careful: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lucidray.training import member
 
@@ -147,7 +148,7 @@ def test_a_finished_run_is_taken_up_again(
     again = run(
         PAPER,
         nih,
-        careful.report.parent,
+        shutil.copytree(careful.report.parent, tmp_path / "moved"),
         mode="careful",
         scale="smoke",
         seeds=2,

@@ -44,6 +44,7 @@ from lucidray.training.job import Row
 from lucidray.training.machine import this_machine
 from lucidray.training.order import Indices, derive_seed
 from lucidray.training.pixels import CachedPixels, Progress
+from lucidray.training.places import find_places, follow
 from lucidray.training.processor import Precision, keep_memory
 from lucidray.training.recipe import Data, Phase, Recipe
 from lucidray.training.setting import Setting, ignore
@@ -260,11 +261,15 @@ def _is_same(path: Path, recipe: Pretraining, data: str) -> bool:
     facts = json.loads(path.read_text(encoding="utf-8"))
     if facts.get("data") != data:
         return False
-    return from_mapping(Pretraining, facts["recipe"], where=str(path)) == recipe
+    wanted = to_mapping(recipe)
+    kept = follow(facts["recipe"], facts.get("places", {}), wanted, path.parent)
+    return from_mapping(Pretraining, kept, where=str(path)) == recipe
 
 
 def _write_facts(folder: Path, recipe: Pretraining, data: str, status: str) -> None:
-    facts = {"status": status, "data": data, "recipe": to_mapping(recipe)}
+    plain = to_mapping(recipe)
+    places = find_places(plain, folder)
+    facts = {"status": status, "data": data, "recipe": plain, "places": places}
     write_text(folder / "pretraining.json", json.dumps(facts, indent=2) + "\n")
 
 

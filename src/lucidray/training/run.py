@@ -20,6 +20,7 @@ from lucidray.models.heads import keep_outputs
 from lucidray.models.segmenter import Segmenter, build_segmenter
 from lucidray.models.spec import ModelSpec
 from lucidray.models.two_branch import build_region_classifier
+from lucidray.training.places import at_home, find_places, follow
 from lucidray.training.recipe import Recipe
 from lucidray.training.weights import load_weights, write_text
 
@@ -174,9 +175,10 @@ def load_run(folder: str | Path) -> Run:
         raise RunError(
             f"the run in {folder} is {status}; finish it with: lucidray train ... --resume"
         )
+    recipe = at_home(facts["recipe"], _places(facts), folder)
     return Run(
         folder,
-        from_mapping(Recipe, facts["recipe"], where=str(folder / "run.json")),
+        from_mapping(Recipe, recipe, where=str(folder / "run.json")),
         tuple(facts["findings"]),
         bool(facts["exclusive"]),
         _read_points(folder / "operating_points.json"),
@@ -277,23 +279,31 @@ def begin(
         RunError: The folder is in the way, or holds a run of another recipe or other data.
     """
     wanted = {"recipe": to_mapping(recipe), **plain(facts)}
+    places = find_places(wanted["recipe"], folder)
     if (folder / "run.json").is_file() and resume:
         found = read_facts(folder)
         where = str(folder / "run.json")
         # An option that came later has the value that the run was begun with: its default.
         found["recipe"] = to_mapping(from_mapping(Recipe, found["recipe"], where=where))
+        found["recipe"] = follow(found["recipe"], _places(found), wanted["recipe"], folder)
         changed = [key for key in wanted if found.get(key) != wanted[key]]
         if changed:
             raise RunError(
                 f"the run in {folder} was begun with {_difference(found, wanted, changed[0])}; "
                 "resume it with the same recipe and data, or train into a new folder."
             )
-        return found
+        return found | {"places": places}
     check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    found = wanted | describe_machine()
+    found = wanted | {"places": places} | describe_machine()
     write_json(folder / "run.json", found)
     return found
+
+
+def _places(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return where the recipe's files lie, seen from the run; nothing of a run that is older."""
+    found = facts.get("places")
+    return found if isinstance(found, dict) else {}
 
 
 def check_free(folder: Path) -> None:

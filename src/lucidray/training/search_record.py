@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lucidray.config import to_mapping
+from lucidray.config import merge, to_mapping
 from lucidray.errors import RunError
 from lucidray.training.monitor import rises
+from lucidray.training.places import find_places, follow
 from lucidray.training.recipe import Phase, Recipe
 from lucidray.training.run import Run, load_run, plain, write_json
 from lucidray.training.search_space import Search, Settings
@@ -101,11 +102,16 @@ class Found:
         return load_run(self.folder / source.folder)
 
 
-def same_training(recipe: Recipe) -> str:
+def same_training(recipe: Recipe, folder: Path | None = None) -> str:
     """Return a key that is the same for recipes that train the same.
 
     Settings that have no effect, such as the factor of a plateau that is not watched for, and the
     second name of a policy, do not change it.
+
+    Args:
+        recipe: The recipe.
+        folder: From which its files are seen, so that a search that is moved with them has the same
+            keys; None: files are named as the recipe names them.
 
     >>> one = Recipe(phases=(Phase(policy="frozen", fraction=0.5),))
     >>> same_training(one) == same_training(Recipe(phases=(Phase(policy="classifier_only"),)))
@@ -114,7 +120,9 @@ def same_training(recipe: Recipe) -> str:
     model = recipe.model if recipe.model.hidden else replace(recipe.model, dropout_after=0.0)
     phases = tuple(_effective(phase) for phase in recipe.phases)
     bare = replace(recipe, model=model, phases=phases)
-    return fingerprint([json.dumps(to_mapping(bare), sort_keys=True)])[:16]
+    told = to_mapping(bare)
+    told = told if folder is None else merge(told, find_places(told, folder))
+    return fingerprint([json.dumps(told, sort_keys=True)])[:16]
 
 
 def _effective(phase: Phase) -> Phase:
@@ -156,6 +164,7 @@ def read_record(folder: Path, base: Mapping[str, Any], plan: Search) -> tuple[li
         found = json.loads(path.read_text(encoding="utf-8"))
         trials, passes = [_trial(row) for row in found["trials"]], int(found["feature_passes"])
         before, now = found["given"], _given(base, plan)
+        before["recipe"] = follow(before["recipe"], found.get("places", {}), base, folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged: {error}. Search anew in another folder.") from error
     changed = [key for key in now if before.get(key) != now[key]]
@@ -185,9 +194,8 @@ def write_record(found: Found, base: Mapping[str, Any]) -> None:
         found: What the search came to so far.
         base: The recipe's own values.
     """
-    write_json(
-        found.folder / "trials.json", describe(found) | {"given": _given(base, found.search)}
-    )
+    given = {"given": _given(base, found.search), "places": find_places(base, found.folder)}
+    write_json(found.folder / "trials.json", describe(found) | given)
     columns = ["rank", "trial", *found.search.values, found.metric, "epoch", "seconds", "run"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -85,7 +85,7 @@ def propose(given: Given, found: Found, earlier: Sequence[Trial]) -> Trial:
     plan = found.search
     tried = [Tried(trial.settings, trial.value) for trial in earlier]
     settings = dict(strategies[plan.strategy](plan, tried, rises(found.metric)))
-    key = same_training(resolve(given.base, settings))
+    key = same_training(resolve(given.base, settings), given.folder)
     twin = next((t.number for t in earlier if t.key == key and t.same_as is None), None)
     number = len(earlier)
     return Trial(number, settings, key, folder=f"trials/{number:03d}", same_as=twin)
