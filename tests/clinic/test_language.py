@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import ast
 import gettext
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from django import template
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
+import lucidray
 import lucidray_clinic
+from lucidray.bundle.archive import read
+from lucidray.findings import FINDINGS
+from lucidray.images import draw_boxes, lettering
+from lucidray.images.lettering import can_write
 from lucidray_clinic.accounts.models import Team, User
 from lucidray_clinic.analyses.models import ModelBundle
+from lucidray_clinic.analyses.pictures import label_of
 from lucidray_clinic.cases.models import Case
+from lucidray_clinic.core import findings
+from lucidray_clinic.core.viewer import viewer_strings
+from lucidray_clinic.core.viewer_words import WORDS
 from lucidray_clinic.pacs.forms import PeerForm, RuleForm
 from lucidray_clinic.pacs.models import Peer
+from lucidray_clinic.reports.wording import finding_choices
 
 SITE = Path(lucidray_clinic.__file__).parent
+SHIPPED = Path(lucidray.__file__).parent / "bundle" / "shipped"
 FOLDER = SITE / "locale" / "ar" / "LC_MESSAGES"
 HOLES = re.compile(r"%\(\w+\)[a-z]|%%")
 
@@ -99,6 +113,68 @@ def test_what_stands_for_values_is_kept() -> None:
             lost = set(HOLES.findall(key)) - set(HOLES.findall(text))
             assert not lost or (len(texts) > 1 and lost == {"%(n)s"})
             assert set(HOLES.findall(text)) <= set(HOLES.findall(key))
+
+
+ARABIC = re.compile("[\u0600-\u06ff]")
+
+
+def test_every_finding_has_an_arabic_name_of_its_own() -> None:
+    cards = [json.loads(read(path).members["card.json"]) for path in SHIPPED.glob("*.lucid")]
+    shipped = {each["name"] for card in cards for each in card["findings"]}
+    assert shipped
+    assert set(findings.NAMES) == set(FINDINGS) | shipped
+    with translation.override("ar"):
+        told = {name: translation.gettext(name) for name in findings.NAMES}
+        choices = dict(finding_choices())
+        shown = template.Template("{% finding 'Pneumonia' %}").render(template.Context())
+    assert all(ARABIC.search(text) for text in told.values())
+    assert len(set(told.values())) == len(told)
+    assert choices["Pleural Thickening"] == told["Pleural Thickening"]
+    assert shown == told["Pneumonia"]
+    assert translation.gettext("Pneumonia") == "Pneumonia"
+
+
+def test_the_viewer_is_told_its_words() -> None:
+    holes = re.compile(r"\{\w+\}")
+    assert viewer_strings() == {}
+    with translation.override("ar"):
+        told = viewer_strings()
+    assert set(told) == set(WORDS)
+    for key, text in told.items():
+        assert sorted(holes.findall(key)) == sorted(holes.findall(text)), key
+        assert ARABIC.search(text), key
+
+
+def test_the_json_interface_names_findings_twice(
+    clinician: User, sign_in: Callable[[User], Client], case: Case
+) -> None:
+    User.objects.filter(pk=clinician.pk).update(language="ar")
+    told = sign_in(clinician).get(f"/api/v1/cases/{case.pk}").json()["findings"]
+    assert {"name": "Effusion", "title": "انصباب جنبي"} in told
+
+
+def test_pictures_write_arabic_from_right_to_left() -> None:
+    if not can_write("كتلة"):
+        pytest.skip("no font with Arabic letters, or no Raqm, on this machine")
+    paper = np.zeros((200, 300, 3), np.uint8)
+    with translation.override("ar"):
+        label = label_of("Mass")
+    assert label == "كتلة"
+    joined = draw_boxes(paper, [[20, 60, 200, 180]], labels=[label])
+    apart = draw_boxes(paper, [[20, 60, 200, 180]], labels=["\u200c".join(label)])
+    empty = draw_boxes(paper, [[20, 60, 200, 180]], labels=["\ue000" * len(label)])
+    assert not np.array_equal(joined, empty)
+    assert not np.array_equal(joined, apart)  # letters are joined
+
+
+def test_a_machine_without_the_letters_writes_the_canonical_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lucidray.images.lettering.WIDE_FONTS", ("no such font",))
+    lettering._wide_font.cache_clear()
+    with translation.override("ar"):
+        assert label_of("Mass") == "Mass"
+    lettering._wide_font.cache_clear()
 
 
 def test_fields_of_the_archive_s_forms_are_named_in_arabic() -> None:

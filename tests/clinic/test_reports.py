@@ -248,6 +248,31 @@ def test_the_printed_page_is_complete(
     assert AuditEvent.objects.filter(action="print").count() == 1
 
 
+def test_a_reader_of_arabic_sees_names_in_arabic_and_exports_do_not(
+    clinician: User, sign_in: Enter, case: Case, reading: Reading, password: str
+) -> None:
+    client = sign_in(clinician)
+    keys = [f"map:{reading.pk}:Pneumonia"]
+    write(client, case, reading=str(reading.pk), key_images=keys)
+    User.objects.filter(pk=clinician.pk).update(language="ar")
+    draft = client.get(reverse("report", args=[case.pk])).content.decode()
+    User.objects.filter(pk=clinician.pk).update(language="en")
+    sign(client, case, 1, password)
+    User.objects.filter(pk=clinician.pk).update(language="ar")
+    assert "التهاب رئوي" in draft
+    for route in ("report", "print_report"):
+        page = client.get(reverse(route, args=[case.pk])).content.decode()
+        found, called = page.index('class="found"'), page.index('class="calls"')
+        assert '<th scope="row">التهاب رئوي</th><td class="nowrap">موجود</td>' in page[found:]
+        assert '<th scope="row">التهاب رئوي</th>' in page[called:]
+        assert "\u2068Pneumonia of the right lower lobe.\u2069" in page
+    report = Report.objects.get()
+    assert report.content is not None and content.is_intact(report)
+    assert [one["finding"] for one in report.content["findings"]] == ["Pneumonia", "Effusion"]
+    assert "Pneumonia" in {one["finding"] for one in report.content["model"]["findings"]}
+    assert set(Reported.objects.values_list("finding", flat=True)) == {"Pneumonia", "Effusion"}
+
+
 def test_the_pdf_fetches_nothing(
     clinician: User,
     sign_in: Enter,

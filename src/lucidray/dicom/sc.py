@@ -13,7 +13,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from lucidray.dicom.result import RESEARCH_USE, Result
 from lucidray.errors import ShapeError
-from lucidray.images.render import Picture, font
+from lucidray.images.lettering import font_for
+from lucidray.images.render import Picture
 
 
 def secondary_capture(result: Result, picture: Picture, finding: str, number: int = 1) -> Dataset:
@@ -74,7 +75,7 @@ def captioned(picture: Picture, text: str) -> Picture:
     sheet.paste(Image.fromarray(picture), (0, 0))
     pen = ImageDraw.Draw(sheet)
     pen.multiline_text(
-        (size * 0.5, height + size * 0.3), told, "white", font(size), spacing=size * 0.25
+        (size * 0.5, height + size * 0.3), told, "white", font_for(told, size), spacing=size * 0.25
     )
     return np.asarray(sheet)
 

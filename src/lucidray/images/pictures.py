@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lucidray.errors import DataError, ShapeError
-from lucidray.images.render import Picture, font, shorten
+from lucidray.images.lettering import font_for
+from lucidray.images.render import Picture, shorten
 
 _INK, _PAPER, _GAP = (235, 235, 235), (18, 18, 18), 6
 
@@ -55,14 +56,14 @@ def contact_sheet(
     pen = ImageDraw.Draw(sheet)
     if title:
         line = shorten(title, sheet.width - 2 * _GAP, size + 3)
-        pen.text((_GAP * 2, head / 2 + 2), line, _INK, font(size + 3), "lm")
+        pen.text((_GAP * 2, head / 2 + 2), line, _INK, font_for(line, size + 3), "lm")
     for number, picture in enumerate(pictures):
         left, top = _GAP + number % across * step_x, head + _GAP + number // across * step_y
         small = _fit(picture, tile)
         sheet.paste(small, (left + (tile - small.width) // 2, top + (tile - small.height) // 2))
         if captions:
             line = shorten(captions[number], tile, size)
-            pen.text((left + 2, top + tile + foot / 2), line, _INK, font(size), "lm")
+            pen.text((left + 2, top + tile + foot / 2), line, _INK, font_for(line, size), "lm")
     return np.asarray(sheet)
 
 

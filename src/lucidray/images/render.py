@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lucidray.errors import ConfigError, ShapeError
 from lucidray.images.color_maps import color_table
 from lucidray.images.contrast import to_levels
+from lucidray.images.lettering import font_for
 from lucidray.records import Float32
 
 Picture = npt.NDArray[np.uint8]
@@ -184,7 +185,7 @@ def with_legend(
             (size * 0.5, head / 2),
             shorten(title, width + room - size, size),
             _INK,
-            font(size),
+            font_for(title, size),
             "lm",
         )
     bar = _bar(round(height * 0.6), max(8, round(size * 0.9)), color_map, threshold)
@@ -193,17 +194,8 @@ def with_legend(
     ends = ((0.0, _short(highest)), (1 - threshold, f"{threshold:.0%}"), (1.0, "0"))
     for place, text in ends if threshold > 0.1 else (ends[0], ends[2]):
         spot = (left + bar.width + size * 0.4, top + place * (bar.height - 1))
-        pen.text(spot, text, _INK, font(size), "lm")
+        pen.text(spot, text, _INK, font_for(text, size), "lm")
     return np.asarray(sheet)
-
-
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font that comes with Pillow.
-
-    Args:
-        size: Height in pixels.
-    """
-    return ImageFont.load_default(size)
 
 
 def shorten(text: str, width: float, size: int) -> str:
@@ -214,7 +206,7 @@ def shorten(text: str, width: float, size: int) -> str:
         width: Pixels that there are.
         size: Font size in pixels.
     """
-    letters = font(size)
+    letters = font_for(text, size)
     if letters.getlength(text) <= width:
         return text
     while text and letters.getlength(text + "…") > width:
@@ -242,10 +234,11 @@ def _tag(
     pen: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, color: Color, side: int
 ) -> None:
     size = max(10, round(side / 48))
+    letters = font_for(text, size)
     spot = (corner[0], max(corner[1] - size * 1.3, 0))
-    left, top, right, bottom = pen.textbbox(spot, text, font(size))
+    left, top, right, bottom = pen.textbbox(spot, text, letters)
     pen.rectangle((left - 2, top - 2, right + 2, bottom + 2), fill=color)
-    pen.text(spot, text, (0, 0, 0), font(size))
+    pen.text(spot, text, (0, 0, 0), letters)
 
 
 def _short(value: float | None) -> str:

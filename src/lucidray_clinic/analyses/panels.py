@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from lucidray_clinic.accounts.roles import Permission
 from lucidray_clinic.analyses import figures
 from lucidray_clinic.core.charts import columns, shares
@@ -40,7 +42,7 @@ def weeks(user: Any) -> dict[str, Any] | None:
     if not counts:
         return {"chart": None}
     finding = counts[0][0]
-    return {"chart": columns(figures.called_by_week(user, finding)), "finding": finding}
+    return {"chart": columns(figures.called_by_week(user, finding)), "finding": _(finding)}
 
 
 def _counts(user: Any) -> list[tuple[str, int]]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.conf import settings
+from django.utils.translation import gettext
 from PIL import Image
 
 from lucidray.images import draw_boxes, overlay, read_xray, to_rgb, with_legend
+from lucidray.images.lettering import can_write
 from lucidray.images.render import Picture
 from lucidray.images.resample import resample
 from lucidray.records import Float32
@@ -97,8 +99,18 @@ def film_pixels(
         corners = [[each * scale for each in one.corners] for one in boxes]
         picture = draw_boxes(picture, corners, labels=[one.label for one in boxes])
     if reading is not None:
-        picture = with_legend(picture, color_map=COLOR_MAP, title=finding)
+        picture = with_legend(picture, color_map=COLOR_MAP, title=label_of(finding))
     return picture
+
+
+def label_of(finding: str) -> str:
+    """Return what a picture calls a finding: in the reader's language where it can be written.
+
+    Args:
+        finding: Its canonical name.
+    """
+    told = gettext(finding)
+    return told if can_write(told) else finding
 
 
 def _with_map(pixels: Float32, reading: Reading, finding: str) -> np.ndarray:

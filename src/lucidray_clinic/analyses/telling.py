@@ -15,6 +15,7 @@ from lucidray_clinic.accounts.access import fetch
 from lucidray_clinic.analyses.models import Engine, ModelBundle, Reading
 from lucidray_clinic.analyses.revealing import is_revealed
 from lucidray_clinic.cases.models import Case
+from lucidray_clinic.core.findings import named_findings
 
 
 def bundle_as_json(bundle: ModelBundle) -> dict[str, Any]:
@@ -118,9 +119,7 @@ def verdict(reading: Reading) -> str:
     if reading.refer:
         return _("No reliable result: the model is unsure. A person decides.")
     if called:
-        return _("Called present: %(findings)s.") % {
-            "findings": ", ".join(_(one) for one in called)
-        }
+        return _("Called present: %(findings)s.") % {"findings": named_findings(called)}
     return _("None of the findings that this model judges is called present.")
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -18,6 +17,7 @@ from lucidray_clinic.analyses import describing, shelf
 from lucidray_clinic.analyses.forms import CompareForm, InstallForm
 from lucidray_clinic.analyses.models import ModelBundle
 from lucidray_clinic.cases.uploading import received
+from lucidray_clinic.core.viewer import viewer_config
 from lucidray_clinic.errors import SiteError
 
 
@@ -94,14 +94,6 @@ def offer_again(request: HttpRequest, bundle: UUID) -> HttpResponse:
 @needs(Permission.VIEW_CASE)
 def quick_look(request: HttpRequest) -> HttpResponse:
     """Read a film without storing anything."""
-    config = {
-        "mode": "quicklook",
-        "api": "/api/v1",
-        "case": None,
-        "csrf": get_token(request),
-        "bundles_url": "/api/v1/bundles",
-        "private": True,
-        "language": request.LANGUAGE_CODE,
-    }
+    config = viewer_config(request, "quicklook")
     page = {"viewer_config": config, "bundles": shelf.readers()}
     return render(request, "analyses/quick_look.html", page)

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
-from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -18,6 +17,7 @@ from lucidray_clinic.cases.forms import CaseForm, UploadForm
 from lucidray_clinic.cases.models import Case, Status, Urgency
 from lucidray_clinic.cases.sections import sections_of
 from lucidray_clinic.core.paging import one_page
+from lucidray_clinic.core.viewer import viewer_config
 from lucidray_clinic.errors import Conflict, SiteError
 
 
@@ -95,16 +95,7 @@ def picture(request: HttpRequest, instance: UUID) -> FileResponse:
 def read_case(request: HttpRequest, case: UUID) -> HttpResponse:
     """Open the viewer on a case."""
     row = services.begin_reading(request.user, case)
-    config = {
-        "mode": "case",
-        "api": "/api/v1",
-        "case": str(row.pk),
-        "user": str(request.user.pk),
-        "csrf": get_token(request),
-        "bundles_url": "/api/v1/bundles",
-        "private": True,
-        "language": request.LANGUAGE_CODE,
-    }
+    config = viewer_config(request, "case", str(row.pk))
     page = _page_of(request.user, row) | {"viewer_config": config}
     return render(request, "cases/read.html", page)
 

@@ -108,6 +108,7 @@ def _model(reading: Reading) -> dict[str, Any]:
     }
     findings = [
         {
+            "finding": each["name"],
             "title": each["title"],
             "probability": each["probability"],
             "threshold": each["threshold"],

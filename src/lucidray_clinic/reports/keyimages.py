@@ -10,7 +10,7 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from lucidray_clinic.analyses.models import Reading
-from lucidray_clinic.analyses.pictures import Drawn, film_picture
+from lucidray_clinic.analyses.pictures import Drawn, film_picture, label_of
 from lucidray_clinic.analyses.telling import readings_of
 from lucidray_clinic.cases.models import Case, Instance
 
@@ -84,7 +84,7 @@ def draw(case: Case, key: str) -> bytes:
     boxes = []
     if boxed:
         rows = case.boxes.filter(instance=film)
-        boxes = [Drawn(box.corners, _(box.finding)) for box in rows]
+        boxes = [Drawn(box.corners, label_of(box.finding)) for box in rows]
     return film_picture(film, reading=reading, finding=finding, boxes=boxes)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from lucidray.findings import ABSENCES, FINDINGS
 from lucidray.images.color_maps import color_table
 
-from .conftest import ROOT
+from .conftest import ROOT, load
 
 SOURCE = ROOT / "web" / "src"
 
@@ -30,3 +30,9 @@ def test_kinds_and_absences_are_the_librarys() -> None:
     assert kinds == {name: each.kind_of for name, each in FINDINGS.items() if each.kind_of}
     absences = re.findall(r'"([^"]+)"', re.search(r"ABSENCES = \[.*?\]", text)[0])  # type: ignore[index]
     assert set(absences) == set(ABSENCES)
+
+
+def test_the_site_has_collected_all_words() -> None:
+    words = load("web/scripts/words.py", "viewer_words_script")
+    told = words.TARGET.read_text(encoding="utf-8")
+    assert told == words.module(), "run web/scripts/words.py, then translate what is new"

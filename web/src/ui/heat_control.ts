@@ -136,7 +136,7 @@ export class HeatControl {
         "select", { onchange: (event: Event) => this.set({ colors: (event.target as HTMLSelectElement).value as ColorMap }) },
         ...COLOR_MAPS.map((name) => h("option", { value: name, selected: name === this.options.colors }, name)),
       )),
-      h("p", { class: "lr-trust" }, h("strong", {}, t("Trust in this map: ")), finding?.trust || t("it has not been measured how far it can be trusted.")),
+      h("p", { class: "lr-trust" }, h("strong", {}, t("Trust in this map: ")), h("bdi", {}, finding?.trust || t("it has not been measured how far it can be trusted."))),
     );
   }
 }

@@ -167,7 +167,7 @@ export class ReadingPanel {
         h("strong", {}, t("No reliable result: the model is unsure.")), h("p", {}, t("By its own rule this film goes to a person."))));
     }
     const words = called.length
-      ? t("Called present: {findings}.", { findings: called.map((each) => each.title).join(", ") })
+      ? t("Called present: {findings}.", { findings: called.map((each) => each.title).join(t(", ")) })
       : t("None of the findings that this model judges is called present. That does not make the film normal.");
     return h("p", { class: `lr-verdict ${called.length ? "lr-called" : ""}` }, words);
   }

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import get_language_bidi, gettext
+
+from lucidray_clinic.core.findings import named_findings
 
 register = template.Library()
+
+#: First strong isolate, and its end: what stands between runs as its first letter does.
+_ISOLATE, _UNTIL_HERE = "\u2068", "\u2069"
 
 
 @register.filter
@@ -37,6 +43,29 @@ def trust(words: str) -> dict[str, str]:
 def finding(name: str) -> str:
     """Return a finding in the reader's language."""
     return str(gettext(name))
+
+
+@register.simple_tag
+def findings(names: Iterable[str]) -> str:
+    """Return several findings in the reader's language, with its comma."""
+    return named_findings(names)
+
+
+@register.filter
+def direction(text: Any) -> str:
+    """Return the direction in which a text runs, by its first letter: ``"rtl"`` or ``"ltr"``."""
+    kinds = (unicodedata.bidirectional(letter) for letter in str(text or ""))
+    strong = next((kind for kind in kinds if kind in ("L", "R", "AL")), "L")
+    return "ltr" if strong == "L" else "rtl"
+
+
+@register.filter
+def isolated(text: Any) -> str:
+    """Let each line of a text run in its own direction on a page that runs from right to left."""
+    lines = str(text or "").splitlines()
+    if not get_language_bidi():
+        return "\n".join(lines)
+    return "\n".join(f"{_ISOLATE}{line}{_UNTIL_HERE}" if line else "" for line in lines)
 
 
 @register.filter
