@@ -36,7 +36,12 @@ from lucidray_clinic.analyses import shelf
 from lucidray_clinic.pacs.models import Peer, Rule
 team = Team.objects.create(name="Radiology")
 Peer.objects.create(
-    name="Archive", ae_title="ARCHIVE", way="store", host="127.0.0.1", port=sys.argv[1]
+    name="Archive",
+    ae_title="ARCHIVE",
+    way="store",
+    host="127.0.0.1",
+    port=sys.argv[1],
+    tls="tls" in sys.argv,
 )
 bundle = shelf.bundles().get(name="adult-opacity")
 Rule.objects.create(name="Chest", team=team, bundle=bundle, body_part="CHEST")

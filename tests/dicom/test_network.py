@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import datetime
 import gc
 import random
 import resource
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from certificates import certificates
 from mischief import dataset_bytes, raw_store, recorded, talk
 from pydicom.dataset import Dataset
 from pynetdicom import AE
@@ -33,6 +33,7 @@ from lucidray.dicom.network import (
     send,
 )
 from lucidray.dicom.network.send import keep_answers
+from lucidray.dicom.network.tls import client_context
 from lucidray.errors import ConfigError, DicomError, NetworkError
 
 # Of a call that nobody answers, pynetdicom leaves the socket to the garbage collector.
@@ -95,7 +96,7 @@ def test_who_is_known_can_change_while_it_runs(node: Node) -> None:
 
 
 def test_a_peer_must_call_from_where_it_stands(inbox: Inbox, image: Dataset) -> None:
-    known = {"LUCIDRAY": frozenset({"192.0.2.7"})}
+    known = {"LUCIDRAY": frozenset({"192.0.2.7"}), "ANYWHERE": frozenset[str]()}
     with Node(settings(peers=known), inbox.keep) as node:
         with pytest.raises(NetworkError, match="not with success"):
             echo(peer(node))
@@ -211,7 +212,7 @@ def test_the_limit_is_for_each_object_by_itself(image: Dataset, inbox: Inbox) ->
 
 
 def test_no_more_than_so_many_associations(node: Node, inbox: Inbox) -> None:
-    with Node(settings(most_associations=2), inbox.keep) as small:
+    with Node(settings(most_associations=2, most_from_one=3), inbox.keep) as small:
         entity = AE("LUCIDRAY")
         entity.add_requested_context("1.2.840.10008.1.1")
         held = [entity.associate("127.0.0.1", small.port, ae_title="LUCIDRAY") for _ in range(2)]
@@ -221,6 +222,76 @@ def test_no_more_than_so_many_associations(node: Node, inbox: Inbox) -> None:
         for each in held:
             each.release()
         eventually(lambda: _reached(small))
+
+
+def silent(node: Node, address: str, count: int) -> list[socket.socket]:
+    """Open connections from an address, and say nothing."""
+    at, mine = ("127.0.0.1", node.port), (address, 0)
+    return [socket.create_connection(at, 5, mine) for _ in range(count)]
+
+
+def ended(line: socket.socket, seconds: float) -> bool:
+    """Whether the other side hangs up within some seconds."""
+    line.settimeout(seconds)
+    try:
+        return line.recv(100) in (b"", line_abort())
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def test_silent_callers_from_one_address_keep_nobody_else_out(inbox: Inbox) -> None:
+    with Node(settings(most_associations=4, seconds_to_ask=3.0), inbox.keep) as node:
+        flood = silent(node, "127.0.0.2", 30)
+        eventually(lambda: node.counts["turned_away"] == 28)
+        begin = time.monotonic()
+        echo(peer(node))
+        assert time.monotonic() - begin < 2, "who knows the node is heard at once"
+        assert sum(ended(line, 0.05) for line in flood) == 28
+        assert all(ended(line, 10) for line in flood), "nor do the two stay"
+        eventually(lambda: len(silent(node, "127.0.0.2", 1)) == 1 and _reached(node))
+        for line in flood:
+            line.close()
+
+
+def test_who_speaks_slowly_must_still_ask_in_time(inbox: Inbox) -> None:
+    with (
+        Node(settings(seconds_to_ask=0.6), inbox.keep) as node,
+        socket.create_connection(("127.0.0.1", node.port), timeout=5) as line,
+    ):
+        begin = time.monotonic()
+        with pytest.raises(OSError, match=r"."):
+            for _ in range(40):
+                line.sendall(b"\x01")
+                time.sleep(0.1)
+        assert time.monotonic() - begin < 3
+
+
+def test_who_has_asked_may_stay_longer(inbox: Inbox) -> None:
+    with Node(settings(seconds_to_ask=0.3, most_associations=2), inbox.keep) as node:
+        entity = AE("LUCIDRAY")
+        entity.add_requested_context("1.2.840.10008.1.1")
+        association = entity.associate("127.0.0.1", node.port, ae_title="LUCIDRAY")
+        keep_answers(association)
+        time.sleep(0.6)
+        assert association.send_c_echo().Status == 0
+        association.release()
+        for _ in range(5):
+            echo(peer(node))  # who is done is no longer counted
+
+
+def test_where_all_addresses_are_known_others_are_not_let_in(inbox: Inbox) -> None:
+    peers = {"LUCIDRAY": frozenset({"127.0.0.1"}), "OTHER": frozenset({"127.0.0.3"})}
+    with Node(settings(peers=peers), inbox.keep) as node:
+        (stranger,) = silent(node, "127.0.0.2", 1)
+        assert ended(stranger, 3)
+        stranger.close()
+        echo(peer(node))
+        node.admit(peers | {"ANYWHERE": frozenset()})
+        (stranger,) = silent(node, "127.0.0.2", 1)
+        assert not ended(stranger, 0.3)
+        stranger.close()
 
 
 def _reached(node: Node) -> bool:
@@ -312,45 +383,6 @@ def test_a_pdu_without_end_is_not_waited_for(node: Node) -> None:
     echo(peer(node))
 
 
-def certificates(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 that is its own authority."""
-    cryptography = pytest.importorskip("cryptography")
-    del cryptography
-    from ipaddress import ip_address
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths
-
-
 def test_with_tls_only_those_who_show_a_certificate_are_heard(
     tmp_path: Path, inbox: Inbox, image: Dataset
 ) -> None:
@@ -366,6 +398,35 @@ def test_with_tls_only_those_who_show_a_certificate_are_heard(
             echo(peer(node, tls=Tls(certificate, key), seconds=1))
         echo(peer(node, tls=ours))
     assert len(files(inbox)) == 1
+
+
+def test_a_renewed_certificate_is_shown_from_then_on(tmp_path: Path, inbox: Inbox) -> None:
+    old, new = certificates(tmp_path / "old"), certificates(tmp_path / "new")
+    shown = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    for source, target in zip(old, shown, strict=True):
+        target.write_bytes(source.read_bytes())
+    with Node(settings(tls=Tls(*shown)), inbox.keep) as node:
+        echo(peer(node, tls=Tls(authorities=old[0])))
+        for source, target in zip(new, shown, strict=True):
+            target.write_bytes(source.read_bytes())
+        node.renew_certificate()
+        echo(peer(node, tls=Tls(authorities=new[0])))
+        with pytest.raises(NetworkError):
+            echo(peer(node, tls=Tls(authorities=old[0]), seconds=1))
+        shown[0].write_text("half a certif")
+        with pytest.raises(ConfigError, match="cannot be read as PEM"):
+            node.renew_certificate()
+        echo(peer(node, tls=Tls(authorities=new[0])))
+    with Node(settings(), inbox.keep) as node:
+        node.renew_certificate()  # it has none
+
+
+def test_who_names_authorities_believes_no_others(tmp_path: Path) -> None:
+    certificate, _key = certificates(tmp_path)
+    (only,) = client_context(Tls(authorities=certificate)).get_ca_certs()
+    assert dict(part[0] for part in only["subject"])["commonName"] == "127.0.0.1"  # type: ignore[misc]
+    with pytest.raises(ConfigError, match="cannot be read as PEM"):
+        client_context(Tls(authorities=tmp_path / "none.pem"))
 
 
 def test_who_does_not_shake_hands_keeps_nobody_waiting(tmp_path: Path, inbox: Inbox) -> None:

@@ -21,6 +21,7 @@ class NodeEnvironment:
         tls: Files of certificate, key and, where callers must show one too, authorities; empty:
             without TLS.
         most_associations: At the same time.
+        most_from_one: Of these from one address; 0: half.
         most_bytes: Of one object.
         embedded: Whether ``lucidray serve`` does the jobs itself; else ``lucidray-clinic work``.
         institution: Named in results as that of the device; empty: not named.
@@ -31,6 +32,7 @@ class NodeEnvironment:
     port: int
     tls: tuple[Path, ...]
     most_associations: int
+    most_from_one: int
     most_bytes: int
     embedded: bool
     institution: str
@@ -52,6 +54,7 @@ def read_node_environment(variables: Mapping[str, str] = os.environ) -> NodeEnvi
         port=port,
         tls=_files(variables.get("LUCIDRAY_NODE_TLS", "")),
         most_associations=_count(variables, "LUCIDRAY_NODE_ASSOCIATIONS", 8),
+        most_from_one=_count(variables, "LUCIDRAY_NODE_FROM_ONE", 0),
         most_bytes=_count(variables, "LUCIDRAY_NODE_MEGABYTES", 128) * 2**20,
         embedded=_embedded(variables.get("LUCIDRAY_WORKER", "")),
         institution=variables.get("LUCIDRAY_INSTITUTION", "")[:64],
@@ -82,6 +85,8 @@ def _files(text: str) -> tuple[Path, ...]:
 
 def _count(variables: Mapping[str, str], name: str, usual: int) -> int:
     text = variables.get(name, "").strip() or str(usual)
+    if text == "0" and not usual:
+        return 0
     if not text.isdigit() or not 0 < int(text) < 10_000:
         raise SetupError(f"{name} is {text!r}; expected a whole number from 1 to 9999.")
     return int(text)

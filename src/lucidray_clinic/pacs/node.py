@@ -26,6 +26,7 @@ class Room:
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._node: Node | None = None
+        self._written = _written()
 
     def stop(self) -> None:
         """Listen no more."""
@@ -76,6 +77,18 @@ class Room:
             self._node = Node(_settings(peers), receiving.keep_from_node).start()
         elif peers != self._node.settings.peers:
             self._node.admit(peers)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Show a new certificate, if there is one; a file that is half written is tried again."""
+        written = _written()
+        if self._node is None or written == self._written:
+            return
+        try:
+            self._node.renew_certificate()
+            self._written = written
+        except LucidRayError as error:
+            log.error("the new certificate is not taken: %s", error)  # noqa: TRY400
 
     def _end(self) -> None:
         if self._node is not None:
@@ -89,6 +102,11 @@ def senders() -> dict[str, frozenset[str]]:
     return {row.ae_title: row.known_addresses for row in rows}
 
 
+def _written() -> list[int]:
+    """Return when each file of TLS was written; zero where it is not there."""
+    return [path.stat().st_mtime_ns if path.is_file() else 0 for path in settings.NODE.tls]
+
+
 def _settings(peers: dict[str, frozenset[str]]) -> NodeSettings:
     told = settings.NODE
     return NodeSettings(
@@ -97,6 +115,7 @@ def _settings(peers: dict[str, frozenset[str]]) -> NodeSettings:
         host=told.host,
         port=told.port,
         most_associations=told.most_associations,
+        most_from_one=told.most_from_one,
         most_bytes=told.most_bytes,
         tls=tls_of_node(),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import certificates
 from pacs_room import (
     PREPARE,
     ROOM,
@@ -26,7 +27,7 @@ from pacs_room import (
 )
 from room import database, environ_server, free_port, missing_server
 
-from lucidray.dicom.network import Inbox, Node, Retry, send
+from lucidray.dicom.network import Inbox, Node, Retry, Tls, send
 
 pytestmark = [
     pytest.mark.slow,
@@ -98,25 +99,40 @@ def test_killed_node_and_worker_lose_nothing_and_send_nothing_twice(
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_one_process_does_everything_and_knows_new_peers_at_once(
+def test_one_process_does_everything_by_tls_and_knows_new_peers_at_once(
     environment: dict[str, str], make_film: Callable[..., Any], tmp_path: Path
 ) -> None:
-    run(environment, PREPARE, 9)
+    certificate, key = certificates(tmp_path / "ours")
+    ours, inbox = Tls(certificate, key, certificate), Inbox(tmp_path / "archive")
+    environment["LUCIDRAY_NODE_TLS"] = f"{certificate},{key},{certificate}"
     arguments = [str(tmp_path / "home"), str(free_port())]
-    room = subprocess.Popen([sys.executable, "-c", ROOM, *arguments], env=environment)
-    try:
-        at = node_of(environment)
-        eventually(lambda: answers(at))
-        (told,) = send([make_film()], at, Retry(tries=2))
-        assert told.error is None
-        ward = node_of(environment, "WARD", seconds=5)
-        assert not answers(ward)
-        add = "import django; django.setup()\n"
-        add += "from lucidray_clinic.pacs.models import Peer\n"
-        run(environment, add + "Peer.objects.create(name='W', ae_title='WARD')")
-        eventually(lambda: answers(ward))
-        run(environment, add + "Peer.objects.filter(ae_title='WARD').update(active=False)")
-        eventually(lambda: not answers(ward))
-        eventually(lambda: counted(environment)[:6] == [1, 1, 1, 1, 1, 0])
-    finally:
-        kill(room)
+    with Node(archive_settings(tls=ours), inbox.keep) as archive:
+        run(environment, PREPARE, archive.port, "tls")
+        room = subprocess.Popen([sys.executable, "-c", ROOM, *arguments], env=environment)
+        try:
+            at = node_of(environment, tls=ours)
+            eventually(lambda: answers(at))
+            (told,) = send([make_film()], at, Retry(tries=2))
+            assert told.error is None
+            strangers(environment, ours, tmp_path)
+            ward = node_of(environment, "WARD", tls=ours, seconds=5)
+            assert not answers(ward)
+            add = "import django; django.setup()\n"
+            add += "from lucidray_clinic.pacs.models import Peer\n"
+            run(environment, add + "Peer.objects.create(name='W', ae_title='WARD')")
+            eventually(lambda: answers(ward))
+            run(environment, add + "Peer.objects.filter(ae_title='WARD').update(active=False)")
+            eventually(lambda: not answers(ward))
+            eventually(lambda: counted(environment)[:6] == [1] * 6)
+        finally:
+            kill(room)
+    assert reports(inbox) == ["1.2.3.1"], "it went back by TLS"
+
+
+def strangers(environment: dict[str, str], ours: Tls, folder: Path) -> None:
+    """Nobody is heard in the clear, without a certificate, or with one of somebody else's."""
+    other, key = certificates(folder / "other")
+    assert not answers(node_of(environment, seconds=2))
+    assert not answers(node_of(environment, tls=Tls(authorities=ours.authorities), seconds=2))
+    assert not answers(node_of(environment, tls=Tls(other, key, ours.authorities), seconds=2))
+    assert not answers(node_of(environment, tls=Tls(ours.certificate, ours.key, other), seconds=2))

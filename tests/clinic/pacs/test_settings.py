@@ -15,6 +15,7 @@ def test_without_variables_it_listens_to_this_machine_only() -> None:
     assert (told.title, told.host, told.port, told.tls) == ("LUCIDRAY", "127.0.0.1", 11112, ())
     assert told.embedded
     assert told.most_bytes == 128 * 2**20
+    assert (told.most_associations, told.most_from_one) == (8, 0)
 
 
 def test_variables_are_understood() -> None:
@@ -24,6 +25,7 @@ def test_variables_are_understood() -> None:
             "LUCIDRAY_NODE_TITLE": "ROOM",
             "LUCIDRAY_NODE_TLS": "/a.pem, /b.pem, /c.pem",
             "LUCIDRAY_NODE_MEGABYTES": "64",
+            "LUCIDRAY_NODE_FROM_ONE": "6",
             "LUCIDRAY_WORKER": "separate",
             "LUCIDRAY_INSTITUTION": "Hospital",
         }
@@ -31,6 +33,7 @@ def test_variables_are_understood() -> None:
     assert (told.host, told.port, told.title, told.embedded) == ("::", 104, "ROOM", False)
     assert told.tls == (Path("/a.pem"), Path("/b.pem"), Path("/c.pem"))
     assert (told.most_bytes, told.institution) == (64 * 2**20, "Hospital")
+    assert told.most_from_one == 6
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,7 @@ def test_variables_are_understood() -> None:
         ("LUCIDRAY_NODE", "host:99999"),
         ("LUCIDRAY_NODE_TLS", "/only-one.pem"),
         ("LUCIDRAY_NODE_ASSOCIATIONS", "0"),
+        ("LUCIDRAY_NODE_FROM_ONE", "-1"),
         ("LUCIDRAY_NODE_MEGABYTES", "many"),
         ("LUCIDRAY_WORKER", "sometimes"),
     ],

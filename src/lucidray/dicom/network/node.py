@@ -7,6 +7,7 @@ returns only when it is kept for good.
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,8 +21,9 @@ from pynetdicom import AE, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
 from lucidray.dicom.files import from_bytes
+from lucidray.dicom.network.door import Door
 from lucidray.dicom.network.guard import bound
-from lucidray.dicom.network.tls import Tls, server_context
+from lucidray.dicom.network.tls import Tls, load, server_context
 from lucidray.errors import ConfigError, DicomError, NetworkError
 
 #: What is taken: what can be a chest film.
@@ -49,6 +51,8 @@ _VERIFICATION = "1.2.840.10008.1.1"
 SUCCESS, NOT_AUTHORIZED, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0x0124, 0xA700, 0xC000
 _MISMATCH = 0xA900
 
+#: Callers that may wait to be let in; with pynetdicom's five, a few silent ones keep all out.
+_BACKLOG = 128
 #: The largest PDU that we offer to take.
 _PDU = 64 * 1024
 
@@ -63,8 +67,10 @@ class NodeSettings:
         host: The address to listen at.
         port: 0: any free one.
         most_associations: At the same time; more are turned away and may come again.
+        most_from_one: Of these from one address, so that no caller keeps the others out; 0: half.
         most_bytes: Of one object; who sends more is cut off.
         seconds: For how long a caller may stay silent.
+        seconds_to_ask: Within which it must ask for an association.
         classes: SOP classes that are taken.
         tls: None: without.
     """
@@ -74,8 +80,10 @@ class NodeSettings:
     host: str = "127.0.0.1"
     port: int = 11112
     most_associations: int = 8
+    most_from_one: int = 0
     most_bytes: int = 128 * 1024 * 1024
     seconds: float = 30
+    seconds_to_ask: float = 5
     classes: tuple[str, ...] = IMAGES
     tls: Tls | None = None
 
@@ -119,12 +127,14 @@ class Node:
     def __init__(self, settings: NodeSettings, keep: Keep) -> None:
         self.settings = settings
         #: How often: ``stored``, ``echoed``, ``refused`` (damaged or unknown), ``failed`` (could
-        #: not be kept), ``cut_off`` (too large).
+        #: not be kept), ``cut_off`` (too large), ``turned_away`` (at the door).
         self.counts: Counter[str] = Counter()
         self._keep = keep
         self._lock = threading.Lock()
         self._server: ThreadedAssociationServer | None = None
         self._entity = _entity(settings)
+        self._door = _door(settings)
+        self._context: ssl.SSLContext | None = None
 
     @property
     def port(self) -> int:
@@ -143,14 +153,16 @@ class Node:
         # pynetdicom tells each message in its log; what callers send is nobody's business there.
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
         told = self.settings
-        context = server_context(told.tls, told.seconds) if told.tls else None
+        self._context = server_context(told.tls, told.seconds) if told.tls else None
         try:
-            self._server = self._entity.start_server(
+            server: Any = self._entity.start_server(
                 (told.host, told.port),
                 block=False,
-                ssl_context=context,
+                ssl_context=self._context,
                 evt_handlers=[
                     (evt.EVT_CONN_OPEN, self._guard),
+                    (evt.EVT_ESTABLISHED, lambda event: self._door.introduced(_line(event))),
+                    (evt.EVT_RELEASED, lambda event: self._door.leave(_line(event))),
                     (evt.EVT_C_ECHO, self._echo),
                     (evt.EVT_C_STORE, self._store),
                 ],
@@ -160,6 +172,9 @@ class Node:
                 f"cannot listen at {told.host}:{told.port}: {error.strerror}. Is another node "
                 "running, or the address not this machine's?"
             ) from error
+        server.verify_request = self._admits
+        server.socket.listen(_BACKLOG)
+        self._server = server
         return self
 
     def admit(self, peers: Mapping[str, frozenset[str]]) -> None:
@@ -173,6 +188,15 @@ class Node:
         """
         self.settings = replace(self.settings, peers=peers)
         self._entity.require_calling_aet = list(peers)
+
+    def renew_certificate(self) -> None:
+        """Read the TLS files anew; whoever calls from now on is shown the new certificate.
+
+        Raises:
+            ConfigError: A file is missing or no such thing; the old certificate is shown on.
+        """
+        if self._context is not None and self.settings.tls is not None:
+            load(self._context, self.settings.tls)
 
     def stop(self) -> None:
         """End all associations and listen no more."""
@@ -198,6 +222,12 @@ class Node:
     def _count(self, what: str) -> None:
         with self._lock:
             self.counts[what] += 1
+
+    def _admits(self, request: Any, client_address: Any) -> bool:
+        admitted = self._door.admits(request, str(client_address[0]), self.settings.peers)
+        if not admitted:
+            self._count("turned_away")
+        return admitted
 
     def _guard(self, event: Any) -> None:
         """Let no caller stay silent for ever, or send without end."""
@@ -254,6 +284,20 @@ def _entity(settings: NodeSettings) -> AE:
     for kind in settings.classes:
         entity.add_supported_context(kind, list(SYNTAXES))
     return entity
+
+
+def _door(settings: NodeSettings) -> Door:
+    most = settings.most_associations
+    return Door(
+        2 * most,  # those over the limit are told so, if they ask
+        settings.most_from_one or (most + 1) // 2,
+        min(settings.seconds, settings.seconds_to_ask),
+    )
+
+
+def _line(event: Any) -> Any:
+    """Return an association's connection."""
+    return event.assoc.dul.socket.socket
 
 
 def _checked(dataset: Dataset, request: Any) -> str:

@@ -54,7 +54,7 @@ def server_context(tls: Tls, seconds: float) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.certificate is None:
         raise ConfigError("a node with TLS needs a certificate and its key; name both.")
-    _load(context, tls)
+    load(context, tls)
     if tls.authorities is not None:
         context.verify_mode = ssl.CERT_REQUIRED
     return context
@@ -62,13 +62,24 @@ def server_context(tls: Tls, seconds: float) -> ssl.SSLContext:
 
 def client_context(tls: Tls) -> ssl.SSLContext:
     """Return the context of one that calls; else as `server_context`."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load(context, tls)
+    if tls.authorities is None:
+        context.load_default_certs()
+    load(context, tls)
     return context
 
 
-def _load(context: ssl.SSLContext, tls: Tls) -> None:
+def load(context: ssl.SSLContext, tls: Tls) -> None:
+    """Read the files into a context, also anew: it shows the new certificate from then on.
+
+    Args:
+        context: Of `server_context` or `client_context`.
+        tls: The files.
+
+    Raises:
+        ConfigError: A file is missing or no such thing; the context is as before.
+    """
     try:
         if tls.certificate is not None:
             context.load_cert_chain(tls.certificate, tls.key)
