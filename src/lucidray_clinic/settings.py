@@ -208,7 +208,8 @@ MODELS_ROOT = ENVIRONMENT.folder("models")
 EXPORTS_ROOT = ENVIRONMENT.folder("exports")
 SPOOL_ROOT = ENVIRONMENT.folder("spool")
 FILE_UPLOAD_TEMP_DIR = ENVIRONMENT.folder("quarantine")
-KEPT_FOLDERS = [MEDIA_ROOT, MODELS_ROOT, EXPORTS_ROOT]  # what a backup holds beside the database
+#: What a backup holds beside the database; first what moves on to the next as it is filed.
+KEPT_FOLDERS = [SPOOL_ROOT, MEDIA_ROOT, MODELS_ROOT, EXPORTS_ROOT]
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 DATA_UPLOAD_MAX_NUMBER_FILES = 500

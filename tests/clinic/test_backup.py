@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from lucidray_clinic.accounts.models import User
-from lucidray_clinic.administration import backup, retention
+from lucidray_clinic.administration import backup, retention, rows
 from lucidray_clinic.administration.sealing import SealedReader, SealedWriter
 from lucidray_clinic.cases import storage
 from lucidray_clinic.cases.models import Case, Instance
@@ -66,12 +66,12 @@ def empty() -> None:
 def test_everything_comes_back_on_an_empty_host(
     written: Path, settings: Any, tmp_path: Path
 ) -> None:
-    counts, seals = backup.count_rows(), list(AuditEvent.objects.values_list("seal", flat=True))
+    counts, seals = rows.count(), list(AuditEvent.objects.values_list("seal", flat=True))
     key = Instance.objects.get().pk
     empty()
     Host(tmp_path / "second", settings).become()
     manifest = backup.read_backup(written, PASSPHRASE)
-    assert backup.count_rows() == counts == manifest["rows"]
+    assert rows.count() == counts == manifest["rows"]
     assert Patient.objects.get().name == "Example, Anna"
     assert storage.file_path(key).read_bytes() == films.png()
     assert "second" in str(storage.file_path(key))

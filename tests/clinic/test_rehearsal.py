@@ -17,13 +17,13 @@ from lucidray_clinic.errors import SiteError
 LOOK = """
 import hashlib, json
 from django.core import serializers
-from lucidray_clinic.administration import backup, schema
+from lucidray_clinic.administration import backup, rows, schema
 told = {}
 for model in schema.models_at(schema.applied()):
-    rows = model._base_manager.order_by("pk")
+    found = model._base_manager.order_by("pk")
     # PostgreSQL keeps the keys of a JSON field in an order of its own
-    text = serializers.serialize("json", rows, cls=backup.ExactTimes, sort_keys=True)
-    told[model._meta.label_lower] = [rows.count(), hashlib.sha256(text.encode()).hexdigest()]
+    text = serializers.serialize("json", found, cls=rows.ExactTimes, sort_keys=True)
+    told[model._meta.label_lower] = [found.count(), hashlib.sha256(text.encode()).hexdigest()]
 files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in backup._files()}
 print(json.dumps({"rows": told, "files": files}))
 """
@@ -65,6 +65,27 @@ print(json.dumps(said))
 """
 
 
+#: Somebody writes while a backup looks; the names of teams then, and whether it waited.
+MOMENT = """
+import json, time
+from django.db import connections
+from lucidray_clinic.accounts.models import Team
+from lucidray_clinic.administration import rows
+names = lambda: sorted(Team.objects.values_list("name", flat=True))
+other, before = connections.create_connection("default"), names()
+with rows.one_moment():
+    assert names() == before
+    start = time.monotonic()
+    with other.cursor() as cursor:
+        cursor.execute("UPDATE accounts_team SET name = name || '!'")
+        seen, seconds = names(), time.monotonic() - start
+written = names()
+with other.cursor() as cursor:
+    cursor.execute("UPDATE accounts_team SET name = replace(name, '!', '')")
+print(json.dumps([seen == before, written != before, names() == before, seconds]))
+"""
+
+
 def look(room: Room) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(room.python(LOOK))
     return told
@@ -97,6 +118,16 @@ def test_an_empty_host_becomes_what_was_backed_up(
     assert "each as it was" in said
     assert look(second) == before
     assert "each as it was written" in second.run("audit", "verify")
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_backup_sees_one_moment_and_keeps_no_writer_waiting(
+    filled: tuple[Room, dict[str, Any]],
+) -> None:
+    seen, written, back, seconds = json.loads(filled[0].python(MOMENT))
+    assert (seen, written, back) == (True, True, True)
+    assert seconds < 5
 
 
 @pytest.mark.slow

@@ -8,35 +8,21 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core import serializers
-from django.core.management.color import no_style
-from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
 
 from lucidray_clinic.accounts.models import User
-from lucidray_clinic.administration import schema
+from lucidray_clinic.administration import rows, schema
 from lucidray_clinic.administration.sealing import SealedReader, SealedWriter
 from lucidray_clinic.core import audit
 from lucidray_clinic.errors import SiteError
-
-_BATCH = 500
-
-
-class ExactTimes(DjangoJSONEncoder):
-    """Django's JSON, with the microseconds that it leaves out and that seals are made of."""
-
-    def default(self, value: Any) -> Any:
-        """Return a value as JSON can hold it."""
-        return value.isoformat() if isinstance(value, datetime) else super().default(value)
+from lucidray_clinic.pacs import receiving
 
 
 def write_backup(path: Path, passphrase: str) -> dict[str, Any]:
@@ -88,35 +74,27 @@ def read_backup(path: Path, passphrase: str) -> dict[str, Any]:
         state = manifest.get("migrations") or schema.applied()
         schema.go_to(state)
         with transaction.atomic():
-            _load(staged / "rows", manifest["rows"], schema.models_at(state))
+            rows.load(staged / "rows", manifest["rows"], schema.models_at(state))
         schema.go_forward()
         _place(staged)
     return manifest
 
 
-def count_rows(models: list[type[Model]] | None = None) -> dict[str, int]:
-    """Return how many rows of each model there are.
-
-    Args:
-        models: The models; None: all that a backup holds.
-    """
-    kept = schema.models_at(schema.applied()) if models is None else models
-    return {model._meta.label_lower: model._base_manager.count() for model in kept}
-
-
 def _fill(archive: tarfile.TarFile) -> dict[str, Any]:
-    state = schema.applied()
-    with transaction.atomic():
-        counts = {}
-        for model in schema.models_at(state):
-            label = model._meta.label_lower
-            counts[label] = _add_rows(archive, model, f"rows/{label}.jsonl")
-    hashes = {name: _add_file(archive, path, name) for name, path in _files()}
+    state, anchor = schema.applied(), _anchor()
+    with receiving.files_stay():
+        with rows.one_moment():
+            counts = {}
+            for model in schema.models_at(state):
+                label = model._meta.label_lower
+                counts[label] = _add_rows(archive, model, f"rows/{label}.jsonl")
+        added = {name: _add_file(archive, path, name) for name, path in _files()}
+    hashes = {name: digest for name, digest in added.items() if digest}
     keys = {"audit": settings.AUDIT_KEY, "secret": settings.SECRET_KEY}
     for name, key in keys.items():
         _add_bytes(archive, key.encode(), f"keys/{name}")
-    if audit.anchor_path().exists():
-        _add_bytes(archive, audit.anchor_path().read_bytes(), "audit.anchor")
+    if anchor:
+        _add_bytes(archive, anchor, "audit.anchor")
     manifest = {
         "format": "lucidray-backup",
         "version": 1,
@@ -129,17 +107,21 @@ def _fill(archive: tarfile.TarFile) -> dict[str, Any]:
     return manifest
 
 
+def _anchor() -> bytes:
+    """Return the end of the audit; to be asked before the rows, which then reach at least to it."""
+    path = audit.anchor_path()
+    return path.read_bytes() if path.exists() else b""
+
+
 def _add_rows(archive: tarfile.TarFile, model: type[Model], name: str) -> int:
-    rows = model._base_manager.order_by("pk")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-        serializers.serialize("jsonl", rows.iterator(_BATCH), stream=file, cls=ExactTimes)
+        count = rows.write(model, file)
         file.flush()
-        size = file.buffer.seek(0, io.SEEK_END)
-        file.buffer.seek(0)
         entry = tarfile.TarInfo(name)
-        entry.size = size
+        entry.size = file.buffer.seek(0, io.SEEK_END)
+        file.buffer.seek(0)
         archive.addfile(entry, file.buffer)
-    return rows.count()
+    return count
 
 
 def _files() -> Iterator[tuple[str, Path]]:
@@ -147,13 +129,20 @@ def _files() -> Iterator[tuple[str, Path]]:
     for folder in settings.KEPT_FOLDERS:
         root = Path(folder)
         for path in sorted(root.rglob("*")) if root.is_dir() else ():
-            if path.is_file():
+            if path.is_file() and not path.name.startswith("."):  # those are drafts
                 yield f"files/{root.name}/{path.relative_to(root).as_posix()}", path
 
 
 def _add_file(archive: tarfile.TarFile, path: Path, name: str) -> str:
-    archive.add(path, name, recursive=False)
-    return _hash(path)
+    """Add a file; returns its hash, empty where it was removed meanwhile."""
+    try:
+        with path.open("rb") as file:
+            entry = archive.gettarinfo(arcname=name, fileobj=file)
+            archive.addfile(entry, file)
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 def _add_bytes(archive: tarfile.TarFile, content: bytes, name: str) -> None:
@@ -184,43 +173,6 @@ def _check_staged(folder: Path, manifest: dict[str, Any]) -> None:
             "Nothing was restored.",
             "newer",
         )
-
-
-def _load(folder: Path, counts: dict[str, int], kept: list[type[Model]]) -> None:
-    for model in kept:
-        model._base_manager.all().delete()  # what the migrations of a fresh installation made
-    for model in kept:
-        path = folder / f"{model._meta.label_lower}.jsonl"
-        if path.exists():
-            with path.open(encoding="utf-8") as file:
-                _insert(model, file)
-    _reset_sequences(kept)
-    if count_rows(kept) != counts:
-        raise SiteError("Not all rows came back. Nothing was restored.", "rows")
-
-
-def _insert(model: type[Model], lines: Iterable[str]) -> None:
-    rows = (_row(model, json.loads(line)) for line in lines if line.strip())
-    while batch := list(islice(rows, _BATCH)):
-        model._base_manager.bulk_create(batch)
-
-
-def _row(model: type[Model], told: dict[str, Any]) -> Model:
-    """Build a row from what Django's serializer wrote of it."""
-    values = {"pk": model._meta.pk.to_python(told["pk"])}
-    for name, value in told["fields"].items():
-        field: Any = model._meta.get_field(name)
-        if field.many_to_many:
-            continue  # rows of their own
-        source = field.target_field if field.is_relation else field
-        values[field.attname] = None if value is None else source.to_python(value)
-    return model(**values)
-
-
-def _reset_sequences(models: list[type[Model]]) -> None:
-    with connection.cursor() as cursor:
-        for statement in connection.ops.sequence_reset_sql(no_style(), models):
-            cursor.execute(statement)
 
 
 def _place(folder: Path) -> None:

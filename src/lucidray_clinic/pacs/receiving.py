@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -68,12 +72,39 @@ def tidy() -> int:
     return sum(Inbox(folder).tidy() for folder in spool().glob("*") if folder.is_dir())
 
 
+@contextmanager
+def files_stay() -> Iterator[None]:
+    """Leave all files where they are while the block runs, also of what is filed meanwhile.
+
+    So a backup finds the file of every object that its rows call open.
+    """
+    with _mark() as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        yield
+
+
+def forget(arrival: Arrival) -> None:
+    """Remove the file of an object that is filed; while files stay, `sweep` does it later.
+
+    Args:
+        arrival: The arrival.
+    """
+    with _may_remove() as allowed:
+        if allowed:
+            path_of(arrival).unlink(missing_ok=True)
+
+
 def sweep() -> bool:
     """Remove files of objects that were filed, or refused long ago.
 
     Returns:
         Whether there were any.
     """
+    with _may_remove() as allowed:
+        return allowed and _removed() > 0
+
+
+def _removed() -> int:
     removed = 0
     limit = timezone.now() - timedelta(days=KEPT_DAYS)
     for path in spool().glob("*/*/*/*.dcm"):
@@ -83,7 +114,24 @@ def sweep() -> bool:
         if row.outcome == Outcome.FILED or (row.finished_at or limit) <= limit:
             path.unlink(missing_ok=True)
             removed += 1
-    return removed > 0
+    return removed
+
+
+@contextmanager
+def _may_remove() -> Iterator[bool]:
+    with _mark() as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _mark() -> IO[bytes]:
+    """Open the file by whose lock backups and workers know of each other; the dead hold none."""
+    spool().mkdir(parents=True, exist_ok=True)
+    return (spool() / ".files-stay").open("ab")
 
 
 def reopen(arrival: Arrival) -> bool:
@@ -133,7 +181,7 @@ def _note(peer: Peer, fetch: StudyImport | None, kept: Kept) -> None:
 def _known(arrival: Arrival, fetch: StudyImport | None) -> None:
     """Deal with an object that came before: filed ones are not needed, refused ones tried again."""
     if arrival.state == JobState.DONE and arrival.outcome == Outcome.FILED:
-        path_of(arrival).unlink(missing_ok=True)
+        forget(arrival)
         return
     if fetch is not None and arrival.team_id is None:
         Arrival.everything.filter(pk=arrival.pk).update(fetch=fetch, team=fetch.team)

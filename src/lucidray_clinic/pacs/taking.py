@@ -92,7 +92,7 @@ def _file(arrival: Arrival, facts: dict[str, str], film: Inspected) -> None:
         Arrival.everything.filter(pk=arrival.pk).update(
             instance=filed, team=where.team, run=run, **_answer(arrival, rule, run, filed)
         )
-    receiving.path_of(arrival).unlink(missing_ok=True)
+    receiving.forget(arrival)
 
 
 def _destination(arrival: Arrival, rule: Rule | None) -> Destination:
