@@ -81,6 +81,7 @@ ROUTES: dict[str, tuple[str, tuple[Role, ...]]] = {
     "end_sessions": ("POST", (A,)),
     "unlock": ("POST", (A,)),
     "new_link": ("POST", (A,)),
+    "forget_second_factor": ("POST", (A,)),
     "teams": ("GET", (A,)),
     "audit": ("GET", (A,)),
     "deleted": ("GET", (A, C)),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -16,6 +18,7 @@ from lucidray_clinic.accounts.middleware import BACKGROUND
 from lucidray_clinic.accounts.models import Membership, Team, User, UserSession
 from lucidray_clinic.accounts.services import make_one_time_link
 from lucidray_clinic.administration import services
+from lucidray_clinic.core.models import AuditEvent
 
 DOOR = "account_login"
 
@@ -239,6 +242,99 @@ def test_a_one_time_link_works_once(clinician: User) -> None:
     assert is_in(first)
     assert second.get(link).status_code == 403
     assert not is_in(second)
+
+
+@pytest.fixture
+def secret(clinician: User) -> str:
+    """The secret of the clinician's authenticator app."""
+    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+
+    made = generate_totp_secret()
+    TOTP.activate(clinician, made)
+    return str(made)
+
+
+def code(secret: str) -> str:
+    from allauth.mfa.totp.internal import auth
+
+    counter = int(time.time()) // 30
+    return str(auth.format_hotp_value(auth.hotp_value(secret, counter)))
+
+
+@pytest.mark.parametrize("roles", [(), ("clinician",)])
+def test_a_one_time_link_stands_for_the_password_alone(
+    clinician: User, secret: str, roles: tuple[str, ...], settings: Any
+) -> None:
+    settings.SECOND_FACTOR_ROLES = roles
+    client = Client()
+    answer = client.get(reverse("sign_in_once", args=[make_one_time_link(clinician)]))
+    assert answer["Location"] == reverse("mfa_authenticate")
+    assert not is_in(client)
+    assert UserSession.objects.count() == 0
+    client.post(reverse("mfa_authenticate"), {"code": "000000"})
+    assert not is_in(client)
+    answer = client.post(reverse("mfa_authenticate"), {"code": code(secret)})
+    assert answer["Location"] == reverse("home")
+    assert is_in(client)
+    other = Client().get(reverse("sign_in_once", args=[make_one_time_link(clinician)]))
+    assert other["Location"] == reverse("mfa_authenticate")
+
+
+def test_a_role_that_needs_a_second_factor_sets_one_up_after_its_link(
+    clinician: User, settings: Any
+) -> None:
+    settings.SECOND_FACTOR_ROLES = ("clinician",)
+    clinician.set_unusable_password()  # as of a new person; others are asked for theirs first
+    clinician.save()
+    client = Client()
+    client.get(reverse("sign_in_once", args=[make_one_time_link(clinician)]))
+    assert client.get(reverse("patients"))["Location"] == reverse("mfa_index")
+    assert client.get(reverse("mfa_activate_totp")).status_code == 200
+
+
+def test_a_link_signs_nobody_in_beside_somebody_else(
+    clinician: User, secret: str, outsider: User, sign_in: Callable[[User], Client]
+) -> None:
+    client = sign_in(outsider)
+    answer = client.get(reverse("sign_in_once", args=[make_one_time_link(clinician)]))
+    assert answer["Location"] == reverse("mfa_authenticate")
+    assert not is_in(client), "neither the one nor the other"
+    client.post(reverse("mfa_authenticate"), {"code": code(secret)})
+    assert client.get(reverse("home")).wsgi_request.user == clinician
+
+
+def test_a_lost_second_factor_is_forgotten_by_an_administrator_or_on_the_machine(
+    clinician: User,
+    secret: str,
+    make_user: Callable[..., User],
+    team: Team,
+    other_team: Team,
+    sign_in: Callable[[User], Client],
+) -> None:
+    admin, stranger = (
+        make_user(name, of, "administrator") for name, of in (("admin", team), ("a2", other_team))
+    )
+    at_work = sign_in(clinician)
+    url = reverse("forget_second_factor", args=[clinician.pk])
+    assert sign_in(stranger).post(url).status_code == 404
+    assert sign_in(admin).post(url).status_code == 302
+    assert not is_in(at_work)
+    told = AuditEvent.objects.filter(action="forget second factor", actor=admin)
+    assert told.get().object_id == str(clinician.pk)
+    client = Client()
+    client.get(reverse("sign_in_once", args=[make_one_time_link(clinician)]))
+    assert is_in(client)
+    assert sign_in(admin).post(url, follow=True).status_code == 200
+    assert told.count() == 1, "there was none any more"
+
+
+def test_whoever_holds_the_machine_can_forget_a_second_factor(
+    clinician: User, secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more, place in (([], "mfa_authenticate"), (["--forget-second-factor"], "home")):
+        call_command("sign_in_link", "clinician", *more)
+        answer = Client().get(capsys.readouterr().out.strip())
+        assert answer["Location"] == reverse(place)
 
 
 def test_an_old_link_of_a_closed_account_does_not_work(clinician: User) -> None:

@@ -63,6 +63,26 @@ def use_one_time_link(token: str) -> User | None:
     return link.user if link.user.is_active else None
 
 
+@transaction.atomic
+def forget_second_factor(user: User, actor: Any) -> bool:
+    """Forget an authenticator that was lost, with keys and recovery codes; end all sessions.
+
+    Args:
+        user: Whose.
+        actor: Who has made sure that it is this person; None: whoever holds the machine.
+
+    Returns:
+        Whether there was one.
+    """
+    from allauth.mfa.models import Authenticator
+
+    gone, _kinds = Authenticator.objects.filter(user=user).delete()
+    if gone:
+        sessions.end_all(user, actor)
+        audit.record(actor, "forget second factor", user)
+    return bool(gone)
+
+
 def save_preferences(user: User, values: dict[str, Any]) -> None:
     """Keep how pages look and speak for somebody.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from allauth.account.internal.flows.login import record_authentication
-from django.contrib.auth import login
+from allauth.account.app_settings import EmailVerificationMethod
+from allauth.account.internal.flows.login import perform_login, record_authentication
+from allauth.account.models import Login
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lucidray_clinic.accounts import services
@@ -18,13 +21,15 @@ from lucidray_clinic.accounts.forms import Preferences
 @login_not_required
 @require_GET
 def sign_in_once(request: HttpRequest, token: str) -> HttpResponse:
-    """Sign in by a link that the command line made."""
+    """Sign in by a link in the place of the password; a second factor is asked for as always."""
     user = services.use_one_time_link(token)
     if user is None:
         return render(request, "accounts/link_used.html", status=403)
-    login(request, user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    if request.user.is_authenticated:
+        logout(request)
     record_authentication(request, user, method="one-time link")
-    return redirect("home")
+    unasked = EmailVerificationMethod.NONE
+    return perform_login(request, Login(user, unasked, redirect_url=reverse("home")))
 
 
 @login_not_required

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from lucidray_clinic.accounts import sessions
 from lucidray_clinic.accounts.models import Membership, Team, User
 from lucidray_clinic.accounts.roles import Permission, Role
-from lucidray_clinic.accounts.services import make_one_time_link
+from lucidray_clinic.accounts.services import forget_second_factor, make_one_time_link
 from lucidray_clinic.administration.models import PurgeRequest
 from lucidray_clinic.core import audit
 from lucidray_clinic.core.models import AuditEvent
@@ -144,6 +144,25 @@ def unlock(admin: User, key: UUID) -> None:
     person = open_person(admin, key)
     reset(username=person.username.lower())
     audit.record(admin, "unlock", person)
+
+
+@transaction.atomic
+def forget_factor(admin: User, key: UUID) -> bool:
+    """Forget the second factor of somebody who has lost it and stands before you.
+
+    Args:
+        admin: The administrator.
+        key: The person's id.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        PermissionDenied: The person also belongs to teams of others.
+    """
+    person = open_person(admin, key)
+    _ask_for_all_teams(admin, person)
+    return forget_second_factor(person, admin)
 
 
 @transaction.atomic

@@ -19,6 +19,9 @@ urlpatterns = [
     path("admin-room/people/<uuid:person>/end/", views.end_sessions, name="end_sessions"),
     path("admin-room/people/<uuid:person>/unlock/", views.unlock, name="unlock"),
     path("admin-room/people/<uuid:person>/link/", views.new_link, name="new_link"),
+    path(
+        "admin-room/people/<uuid:person>/factor/", views.forget_factor, name="forget_second_factor"
+    ),
     path("admin-room/teams/", views.teams, name="teams"),
     path("admin-room/audit/", views.audit_log, name="audit"),
     path("admin-room/deleted/", views.deleted, name="deleted"),

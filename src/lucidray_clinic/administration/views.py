@@ -109,6 +109,17 @@ def unlock(request: HttpRequest, person: UUID) -> HttpResponse:
 
 @require_POST
 @needs(Permission.MANAGE)
+def forget_factor(request: HttpRequest, person: UUID) -> HttpResponse:
+    """Forget somebody's second factor."""
+    if services.forget_factor(request.user, person):
+        messages.success(request, _("The second factor is forgotten; all sessions have ended."))
+    else:
+        messages.info(request, _("There is no second factor to forget."))
+    return redirect("person", person)
+
+
+@require_POST
+@needs(Permission.MANAGE)
 def new_link(request: HttpRequest, person: UUID) -> HttpResponse:
     """Make a link that signs somebody in once; it is shown once."""
     token = services.new_link(request.user, person)
