@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import socket
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,13 +13,13 @@ from typing import Any
 import pydicom
 import pytest
 from PIL import Image
+from served import PROGRAM, Served, served
 
 import lucidray
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PASSWORD = "nobody guesses this one"
-PROGRAM = Path(sys.executable).with_name("lucidray")
 EXAMPLES = Path(lucidray.__file__).parent / "examples"
 
 #: Films of other patients, reported one way and the other, so that there is something to learn.
@@ -47,52 +42,15 @@ learning_rate = 1e-3
 """
 
 
-@dataclass
-class Room:
-    """A reading room that was just installed.
-
-    Args:
-        address: Where it is.
-        link: Signs in once.
-    """
-
-    address: str
-    link: str
-
-
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
+def room(tmp_path: Path) -> Iterator[Served]:
     """Serve an empty data folder, as ``lucidray serve`` does for anybody."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LUCIDRAY_")}
-    kept |= {"DJANGO_SETTINGS_MODULE": "lucidray_clinic.settings", "COLUMNS": "400"}
-    words = [PROGRAM, "serve", "--data", str(tmp_path / "room"), "--port", str(port)]
-    process = subprocess.Popen(
-        words, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        yield _told(process)
-    finally:
-        process.terminate()
-        process.wait(20)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def _told(process: Any) -> Room:
-    told = ""
-    for line in process.stdout:
-        told += line
-        if "Stop with Ctrl-C" in told:
-            addresses = re.findall(r"http://\S+/", told)
-            return Room(addresses[0].rstrip("/"), addresses[1])
-    raise AssertionError(f"the room did not open: {told}")
+    with served(tmp_path / "room") as opened:
+        yield opened
 
 
 @pytest.fixture
-def page(browser: Any, room: Room) -> Iterator[Any]:
+def page(browser: Any, room: Served) -> Iterator[Any]:
     """A page of a browser that has never been here; its errors fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 860})
     opened, problems = context.new_page(), []
@@ -152,7 +110,7 @@ def other_films(folder: Path) -> Path:
     return archive
 
 
-def sign_in(page: Any, room: Room) -> None:
+def sign_in(page: Any, room: Served) -> None:
     """Come by the one-time link, choose a password, leave, and come back by name."""
     page.goto(room.link)
     page.get_by_role("heading", name="Today").wait_for()
@@ -169,7 +127,7 @@ def sign_in(page: Any, room: Room) -> None:
     page.get_by_role("heading", name="Today").wait_for()
 
 
-def add_patient(page: Any, room: Room) -> None:
+def add_patient(page: Any, room: Served) -> None:
     """Add the patient whom the DICOM file names."""
     page.goto(f"{room.address}/patients/")
     page.get_by_role("link", name="New patient").first.click()
@@ -205,14 +163,14 @@ def saved(page: Any) -> None:
     page.locator(".lr-saved[data-state=saved]").wait_for()
 
 
-def told(page: Any, room: Room, case: str) -> dict[str, Any]:
+def told(page: Any, room: Served, case: str) -> dict[str, Any]:
     """Return a case as the site keeps it."""
     answer = page.request.get(f"{room.address}/api/v1{case.rstrip('/')}")
     assert answer.status == 200
     return dict(answer.json())
 
 
-def read(page: Any, room: Room, case: str) -> None:
+def read(page: Any, room: Served, case: str) -> None:
     """Have the film explained in the browser, and see that nothing of it is sent."""
     sent: list[tuple[str, str]] = []
     page.on("request", lambda one: sent.append((one.method, one.url)))
@@ -227,7 +185,7 @@ def read(page: Any, room: Room, case: str) -> None:
     assert not any("?" in url for _, url in sent if "/api/" in url)
 
 
-def decide(page: Any, room: Room, case: str) -> None:
+def decide(page: Any, room: Served, case: str) -> None:
     """Reject what the model said, think again, and accept it."""
     page.keyboard.press("n")
     page.get_by_text("You rejected this.").wait_for()
@@ -242,7 +200,7 @@ def decide(page: Any, room: Room, case: str) -> None:
     assert kept["readings"][0]["engine"] == "browser"
 
 
-def draw(page: Any, room: Room, case: str) -> None:
+def draw(page: Any, room: Served, case: str) -> None:
     """Draw, move and undo a box by mouse, then one by keyboard alone."""
     page.keyboard.press("b")
     drag(page, (0.42, 0.3), (0.55, 0.5))
@@ -281,7 +239,7 @@ def draw(page: Any, room: Room, case: str) -> None:
     assert len(told(page, room, case)["boxes"]) == 2
 
 
-def note(page: Any, room: Room, case: str) -> None:
+def note(page: Any, room: Served, case: str) -> None:
     """Leave a note with the case."""
     page.get_by_role("tab", name="Notes").click()
     page.get_by_label("New note").fill("Compare with the film of last year.")
@@ -292,7 +250,7 @@ def note(page: Any, room: Room, case: str) -> None:
     ]
 
 
-def report(page: Any, room: Room, case: str) -> None:
+def report(page: Any, room: Served, case: str) -> None:
     """Write, sign and print the report."""
     page.goto(f"{room.address}{case}")
     page.get_by_role("link", name="Write the report").click()
@@ -307,7 +265,7 @@ def report(page: Any, room: Room, case: str) -> None:
     assert Path(begun.value.path()).read_bytes().startswith(b"%PDF-")
 
 
-def report_others(page: Any, room: Room, cases: list[str]) -> None:
+def report_others(page: Any, room: Served, cases: list[str]) -> None:
     """Report the other films through the same forms, half of them with a finding."""
     for number, case in enumerate(cases):
         page.goto(f"{room.address}{case}report/edit/")
@@ -321,7 +279,7 @@ def report_others(page: Any, room: Room, cases: list[str]) -> None:
         page.get_by_text("It cannot be changed any more").wait_for()
 
 
-def export(page: Any, room: Room, folder: Path) -> Path:
+def export(page: Any, room: Served, folder: Path) -> Path:
     """Make a data set of what was reported, and unpack it."""
     page.goto(f"{room.address}/curate/")
     page.get_by_label("Name", exact=False).last.wait_for()
@@ -335,7 +293,7 @@ def export(page: Any, room: Room, folder: Path) -> Path:
     return folder
 
 
-def test_from_a_clean_start_to_a_trained_model(page: Any, room: Room, tmp_path: Path) -> None:
+def test_from_a_clean_start_to_a_trained_model(page: Any, room: Served, tmp_path: Path) -> None:
     sign_in(page, room)
     add_patient(page, room)
     page.get_by_role("link", name="Upload films").first.click()

@@ -6,6 +6,7 @@ it too. Everything lives in memory. The Content Security Policy is the site's ow
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -61,6 +62,7 @@ class Site:
         version: Of the boxes.
         offline: Whether every write fails as a lost connection does.
         age: Of the patient, in whole years.
+        user: Who reads; drafts of others cannot be opened.
     """
 
     films: dict[str, tuple[str, bytes]] = field(default_factory=dict)
@@ -82,6 +84,13 @@ class Site:
     decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
     offline: bool = False
     age: int | None = None
+    user: str = "reader-1"
+
+    @property
+    def draft_key(self) -> str:
+        """What seals the reader's drafts; empty where nobody is named."""
+        digest = hashlib.sha256(self.user.encode()).digest()
+        return base64.b64encode(digest).decode() if self.user else ""
 
     def case(self) -> dict[str, Any]:
         """The case as the JSON interface tells it."""
@@ -241,6 +250,8 @@ def page(site: Site, mode: str) -> str:
         "language": "en",
         "painter": site.painter,
         "strings": site.strings,
+        "user": site.user,
+        "draft_key": site.draft_key,
     }
     theme, direction, told = site.theme, site.direction, json.dumps(config)
     return f"""<!doctype html>

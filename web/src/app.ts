@@ -147,7 +147,7 @@ export class App {
   showSaving(sync: Sync): void {
     const words = {
       saved: t("Saved"), unsaved: t("Not saved yet"), saving: t("Saving…"), conflict: t("Changed elsewhere: please decide"),
-      offline: t("Offline: kept in this browser, sent later"), failed: t("Not saved: {why}", { why: sync.problem }),
+      offline: sync.kept ? t("Offline: kept in this browser, sent later") : t("Offline: sent later, as long as this page stays open"), failed: t("Not saved: {why}", { why: sync.problem }),
     };
     this.saved.textContent = words[sync.state];
     this.saved.dataset.state = sync.state;

@@ -32,7 +32,7 @@ export class CaseView {
   static async open(root: HTMLElement, config: ViewerConfig): Promise<CaseView> {
     const app = new App(root, config);
     const entry = await app.api.get<CaseEntry>(`cases/${config.case}`);
-    const sync = new Sync(app.api, entry.id, app.boxes, config.user ?? "");
+    const sync = new Sync(app.api, entry.id, app.boxes, config.user ?? "", config.draft_key);
     const boxes = Array.isArray(entry.boxes) ? { version: entry.boxes_version ?? entry.version, boxes: entry.boxes } : entry.boxes;
     const { own, others } = parted(boxes?.boxes ?? []);
     await sync.start(boxes?.version ?? 0, own, others);

@@ -13,6 +13,8 @@ export interface ViewerConfig {
   strings?: Record<string, string>;
   /** Who reads, to keep drafts of several people on one machine apart. */
   user?: string;
+  /** Seals that person's drafts, base64; without it they are not kept. */
+  draft_key?: string;
   /** Forces a way of painting, for tests. */
   painter?: "auto" | "webgl" | "canvas";
 }

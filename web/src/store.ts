@@ -1,6 +1,8 @@
-/** What the browser keeps: model files by digest, and unsaved annotations. Never a film. */
+/** What the browser keeps: model files by digest, and unsent annotations, sealed. Never a film. */
 
 const NAME = "lucidray";
+/** Drafts of version 1 were not sealed. */
+const VERSION = 2;
 const STORES = ["bundles", "drafts"] as const;
 type Store = (typeof STORES)[number];
 
@@ -8,9 +10,20 @@ let opened: Promise<IDBDatabase> | null = null;
 
 function database(): Promise<IDBDatabase> {
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open(NAME, 1);
-    request.onupgradeneeded = () => STORES.forEach((name) => request.result.createObjectStore(name));
-    request.onsuccess = () => resolve(request.result);
+    const request = indexedDB.open(NAME, VERSION);
+    request.onupgradeneeded = () => {
+      const db = request.result;
+      if (db.objectStoreNames.contains("drafts")) db.deleteObjectStore("drafts");
+      STORES.filter((name) => !db.objectStoreNames.contains(name)).forEach((name) => db.createObjectStore(name));
+    };
+    request.onsuccess = () => {
+      const db = request.result;
+      db.onversionchange = () => {
+        db.close();
+        opened = null;
+      };
+      resolve(db);
+    };
     request.onerror = () => reject(request.error ?? new Error("the browser's storage is closed"));
   });
   opened.catch(() => (opened = null));

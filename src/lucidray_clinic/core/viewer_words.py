@@ -94,6 +94,7 @@ WORDS = (
     _("Nothing on this film speaks for the finding: there is nothing to paint."),
     _("Now click the opposite corner; Esc to begin anew."),
     _("Offline: kept in this browser, sent later"),
+    _("Offline: sent later, as long as this page stays open"),
     _("One film pixel a screen pixel"),
     _("Opacity"),
     _("Open another film"),

@@ -220,6 +220,69 @@ def test_offline_edits_survive_a_reload(open_viewer: Callable[..., Any], site: A
     assert site.boxes[0]["box"][0] < before[0]
 
 
+#: What the browser's store holds of drafts, as one text in which letters stand for bytes.
+STORED = """() => new Promise((resolve) => {
+  const open = indexedDB.open('lucidray');
+  open.onsuccess = () => {
+    const all = open.result.transaction('drafts').objectStore('drafts').getAll();
+    all.onsuccess = () => {
+      const text = (each) => String.fromCharCode(...new Uint8Array(each));
+      resolve(all.result.map((each) => JSON.stringify(each) + text(each.sealed)));
+      open.result.close();
+    };
+  };
+})"""
+
+#: Put what one reader left under another reader's name.
+TAKE_OVER = """(name) => new Promise((resolve) => {
+  const open = indexedDB.open('lucidray');
+  open.onsuccess = () => {
+    const store = open.result.transaction('drafts', 'readwrite').objectStore('drafts');
+    const all = store.getAll();
+    all.onsuccess = () => {
+      store.put(all.result[0], name).onsuccess = () => resolve(open.result.close());
+    };
+  };
+})"""
+
+
+def test_the_next_reader_cannot_open_what_was_left(
+    open_viewer: Callable[..., Any], site: Any
+) -> None:
+    page = open_viewer(site)
+    site.offline = True
+    page.get_by_role("tab", name="Notes").click()
+    page.get_by_label("New note").fill("a thought about the patient")
+    page.wait_for_function(f"async () => (await ({STORED})()).length === 1")
+    (left,) = page.evaluate(STORED)
+    assert "thought" not in left and "note" not in left
+    site.user = "reader-2"
+    for _ in range(2):
+        page.reload()
+        page.wait_for_selector(".lr-below .lr-line-of")
+        page.get_by_role("tab", name="Notes").click()
+        assert page.get_by_label("New note").input_value() == ""
+        page.evaluate(TAKE_OVER, "case:case-1:reader-2")
+    site.user = "reader-1"
+    page.reload()
+    page.wait_for_selector(".lr-below .lr-line-of")
+    page.get_by_role("tab", name="Notes").click()
+    assert page.get_by_label("New note").input_value() == "a thought about the patient"
+
+
+def test_without_a_key_nothing_is_left(open_viewer: Callable[..., Any], site: Any) -> None:
+    site.user = ""
+    page = open_viewer(site)
+    draw(page, site)
+    site.offline = True
+    page.keyboard.press("Escape")
+    focus_box(page)
+    page.keyboard.press("Shift+ArrowLeft")
+    page.locator(".lr-saved[data-state=offline]").wait_for()
+    assert "as long as this page stays open" in page.locator(".lr-saved").inner_text()
+    assert page.evaluate(STORED) == []
+
+
 def test_a_conflict_loses_nothing(open_viewer: Callable[..., Any], site: Any) -> None:
     page = open_viewer(site)
     box = draw(page, site)

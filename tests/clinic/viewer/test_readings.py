@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from served import READ_HERE
 
 from lucidray.bundle.archive import pack, read
 from lucidray.bundle.reference import from_bytes, to_bytes
@@ -20,28 +21,6 @@ from .conftest import stand_in  # type: ignore[attr-defined]
 pytestmark = pytest.mark.browser
 
 EXAMPLES = stand_in.EXAMPLES
-READ = """async ({files, digest, url, address}) => {
-  const call = (worker, method, argument) => new Promise((resolve, reject) => {
-    worker.onmessage = ({data}) => {
-      if (data.kind === 'result') resolve(data.result);
-      if (data.kind === 'error') reject(new Error(data.message));
-    };
-    worker.postMessage({id: 0, method, argument});
-  });
-  const decoder = new Worker('/static/lucidray/viewer/decode.js', {type: 'module'});
-  const model = new Worker('/static/lucidray/viewer/infer.js', {type: 'module'});
-  const found = [];
-  for (const file of files) {
-    const bytes = await (await fetch(`/api/v1/instances/${file}/file`)).arrayBuffer();
-    const {width, height, pattern, table} = await call(decoder, 'decode', bytes);
-    const film = {width, height, pattern, table};
-    const told = await call(model, 'read', {digest, url: address + url, film});
-    const {findings, refusal, refer} = told.reading;
-    const plain = findings.map((each) => ({...each, map: each.map && [...each.map]}));
-    found.push({findings: plain, refusal, refer, test: told.selfTest});
-  }
-  return found;
-}"""
 
 
 def entries(site: Any) -> dict[str, dict[str, Any]]:
@@ -62,7 +41,7 @@ def test_browser_and_python_agree(open_viewer: Callable[..., Any], name: str) ->
         "url": entry["url"],
         "address": page.evaluate("location.origin"),
     }
-    found = page.evaluate(READ, asked)
+    found = page.evaluate(READ_HERE, asked)
     bundle = load_bundle(name)
     for path, told in zip(paths, found, strict=True):
         reading = bundle.read(read_xray(path))

@@ -1,9 +1,9 @@
-/** Saving by itself: every change goes to the browser's store at once and to the server soon. Nothing is lost. */
+/** Saving by itself: every change goes, sealed, to the browser's store at once and to the server soon. Nothing is lost. */
 import { Refused, Unreachable, type Api, type BoxEntry } from "../api";
 import { messageOf } from "../errors";
-import { forget, keep, recall } from "../store";
 import { uuid } from "../ui/dom";
 import type { Boxes, BoxItem, OthersBox } from "./boxes";
+import { Drafts } from "./drafts";
 import { merge, sameAll, type Clash } from "./merge";
 
 export type SaveState = "saved" | "unsaved" | "saving" | "offline" | "conflict" | "failed";
@@ -48,14 +48,14 @@ export class Sync {
   private given: Record<string, string> = {};
   private timer = 0;
   private running = false;
-  private readonly key: string;
+  private readonly drafts: Drafts<Draft>;
 
-  constructor(private readonly api: Api, private readonly caseId: string, private readonly boxes: Boxes, user: string) {
-    this.key = `case:${caseId}:${user}`;
+  constructor(private readonly api: Api, private readonly caseId: string, private readonly boxes: Boxes, user: string, draftKey?: string) {
+    this.drafts = new Drafts(`case:${caseId}:${user}`, draftKey);
     boxes.listeners.push((changed) => changed && this.touched());
     window.addEventListener("online", () => void this.save());
     window.addEventListener("beforeunload", (event) => {
-      if (this.state !== "saved" && this.state !== "offline") event.preventDefault();
+      if (this.state !== "saved" && !(this.state === "offline" && this.drafts.kept)) event.preventDefault();
     });
   }
 
@@ -63,7 +63,7 @@ export class Sync {
   async start(version: number, own: BoxItem[], others: OthersBox[]): Promise<void> {
     this.version = version;
     this.base = own;
-    const draft = await recall<Draft>("drafts", this.key).catch(() => undefined);
+    const draft = await this.drafts.get().catch(() => undefined);
     if (!draft) {
       this.boxes.load(own, others);
       return;
@@ -91,6 +91,11 @@ export class Sync {
   keepNote(text: string): void {
     this.noteText = text;
     void this.store();
+  }
+
+  /** Whether what is not sent yet outlives this page. */
+  get kept(): boolean {
+    return this.drafts.kept;
   }
 
   get pending(): boolean {
@@ -188,7 +193,7 @@ export class Sync {
     const draft: Draft = {
       version: this.version, base: this.base, boxes: [...this.boxes.own], clashes: this.clashes, errands: this.errands, given: this.given, noteText: this.noteText,
     };
-    await (empty ? forget("drafts", this.key) : keep("drafts", this.key, draft)).catch(() => undefined);
+    await (empty ? this.drafts.remove() : this.drafts.put(draft)).catch(() => undefined);
   }
 
   private tell(state: SaveState): void {
