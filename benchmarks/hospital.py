@@ -1,11 +1,12 @@
 """A hospital's day against real parts: films in by C-STORE, results back, while processes die.
 
 Generated studies lie in a real Orthanc, which sends each to the reading room's node. Node and
-worker are killed at random (`kill -9`) and started again. At the end each study must be one case
+workers are killed at random (`kill -9`) and started again; with `--postgresql` on a server of
+their own, which is killed as well. At the end each study must be one case
 with one reading, and Orthanc must hold one structured report for each, valid and readable by
 another library.
 
-    python benchmarks/hospital.py --studies 1000 --kill-every 20
+    python benchmarks/hospital.py --studies 1000 --workers 3 --kill-every 60 --postgresql
 
 Needs Orthanc with its DICOMweb plug-in and dciodvfy (Debian: orthanc orthanc-dicomweb dicom3tools).
 """
@@ -24,8 +25,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,9 @@ import requests
 from pydicom.dataset import Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "dicom"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "clinic"))
 import orthanc as real_orthanc
+import pg_cluster
 
 from lucidray.datasets.phantom import PhantomConfig, make_phantom
 from lucidray.datasets.phantom.dicom import to_dicom
@@ -95,18 +99,42 @@ class Process:
         self.running.wait(60)
 
 
+@dataclass
+class Server:
+    """A PostgreSQL of this run alone, as something to be killed.
+
+    Args:
+        cluster: The server, which runs.
+    """
+
+    cluster: pg_cluster.Cluster
+    name: str = "database"
+    kills: int = 0
+    peak_mb: float = 0
+
+    def kill(self) -> None:
+        """Kill it with all its connections, and start it again a little later."""
+        self.cluster.kill()
+        self.kills += 1
+        time.sleep(3)
+        self.cluster.start()
+
+
 def main() -> None:
     """Run it and print what came of it."""
     told = arguments()
     if real_orthanc.installed() is None:
         raise SystemExit(real_orthanc.MISSING)
-    with tempfile.TemporaryDirectory(prefix="hospital-") as place:
-        folder = Path(place)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hospital-")))
+        server = Server(stack.enter_context(pg_cluster.running())) if told.postgresql else None
+        if server is not None:
+            told.database = server.cluster.url
         node_port = real_orthanc.free_port()
         set_environment(folder, node_port, told.database)
-        with real_orthanc.running(folder, node_port) as archive:
-            open_room(archive, told.bundle)
-            day(told, folder, archive)
+        archive = stack.enter_context(real_orthanc.running(folder, node_port))
+        open_room(archive, told.bundle)
+        day(told, folder, archive, server)
 
 
 def arguments() -> argparse.Namespace:
@@ -119,6 +147,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=512, help="Pixels of a film's side.")
     parser.add_argument("--bundle", default="adult-opacity")
     parser.add_argument("--database", default="", help="postgresql://…; SQLite otherwise.")
+    parser.add_argument(
+        "--postgresql", action="store_true", help="A server of this run, which is killed, too."
+    )
     parser.add_argument("--minutes", type=float, default=60, help="Give up after so long.")
     parser.add_argument("--workers", type=int, default=1, help="Processes that do the jobs.")
     parser.add_argument("--seed", type=int, default=1)
@@ -159,7 +190,9 @@ def open_room(archive: real_orthanc.Orthanc, bundle: str) -> None:
     Rule.objects.create(name="Chest", team=team, bundle=shelf.bundles().get(name=bundle))
 
 
-def day(told: argparse.Namespace, folder: Path, archive: real_orthanc.Orthanc) -> None:
+def day(
+    told: argparse.Namespace, folder: Path, archive: real_orthanc.Orthanc, server: Server | None
+) -> None:
     """Send everything, kill at random, wait until all is answered, check."""
     names = ["node", *["work"] * told.workers]
     processes = [Process(name, folder / f"{name}.log") for name in names]
@@ -167,7 +200,8 @@ def day(told: argparse.Namespace, folder: Path, archive: real_orthanc.Orthanc) -
     stop = threading.Event()
     for process in processes:
         process.start()
-    killer = threading.Thread(target=kill_at_random, args=(told, processes, stop))
+    mortal: list[Any] = [*processes, *([server] if server is not None else [])]
+    killer = threading.Thread(target=kill_at_random, args=(told, mortal, stop))
     watcher = threading.Thread(target=tell, args=(told.studies, start, stop))
     killer.start()
     watcher.start()
@@ -182,25 +216,35 @@ def day(told: argparse.Namespace, folder: Path, archive: real_orthanc.Orthanc) -
         watcher.join()
         for process in processes:
             process.end()
-    report(told, processes, archive, sent, taken, finished)
+    report(told, mortal, archive, sent, taken, finished)
 
 
-def kill_at_random(
-    told: argparse.Namespace, processes: list[Process], stop: threading.Event
-) -> None:
-    """Kill node or worker every now and then, as long as there is something to do."""
+def kill_at_random(told: argparse.Namespace, mortal: list[Any], stop: threading.Event) -> None:
+    """Kill one of them every now and then, as long as there is something to do."""
     rng = random.Random(told.seed)
     while told.kill_every:
         if stop.wait(rng.uniform(0.2, 1.8) * told.kill_every):
             break
-        rng.choice(processes).kill()
+        rng.choice(mortal).kill()
 
 
 def tell(studies: int, start: float, stop: threading.Event) -> None:
     """Say now and then how far it is."""
     while not stop.wait(20):
-        told = ", ".join(f"{name} {count}" for name, count in counts().items())
+        told = ", ".join(f"{name} {count}" for name, count in patient(counts).items())
         print(f"  {time.monotonic() - start:6.0f} s of {studies}: {told}", flush=True)
+
+
+def patient(ask: Callable[[], Any]) -> Any:
+    """Ask the database, again and again while it is away."""
+    from django.db import Error, close_old_connections
+
+    while True:
+        try:
+            return ask()
+        except Error:
+            close_old_connections()
+            time.sleep(0.5)
 
 
 def counts() -> dict[str, int]:
@@ -266,7 +310,7 @@ def wait_until_answered(told: argparse.Namespace) -> bool:
     """Wait until every result is delivered, or the time is over."""
     end = time.monotonic() + told.minutes * 60
     while time.monotonic() < end:
-        if counts()["delivered"] >= told.studies:
+        if patient(counts)["delivered"] >= told.studies:
             return True
         time.sleep(1)
     return False
@@ -274,7 +318,7 @@ def wait_until_answered(told: argparse.Namespace) -> bool:
 
 def report(
     told: argparse.Namespace,
-    processes: list[Process],
+    mortal: list[Any],
     archive: real_orthanc.Orthanc,
     sent: float,
     taken: float,
@@ -282,8 +326,9 @@ def report(
 ) -> None:
     """Print figures and verdict; exit with 1 where something is missing or twice."""
     print(f"\n{'PostgreSQL' if told.database else 'SQLite'}, films of {told.side}²: {counts()}")
-    for process in processes:
-        print(f"  {process.name}: killed {process.kills} times, at most {process.peak_mb:.0f} MB")
+    for one in mortal:
+        most = f", at most {one.peak_mb:.0f} MB" if one.peak_mb else ""
+        print(f"  {one.name}: killed {one.kills} times{most}")
     rate = told.studies / taken * 60
     print(f"  sent in {sent:.0f} s, all answered in {taken:.0f} s: {rate:.0f} studies a minute")
     waits = latencies()
