@@ -37,6 +37,15 @@ describe("a bundle's file", () => {
     expect(() => readCard(new TextEncoder().encode('{"minimum_reader": 99}'))).toThrow("version 99");
     expect(() => readCard(new TextEncoder().encode("nothing"))).toThrow("no card");
   });
+  it("is refused in plain words where it takes metadata beside the film", async () => {
+    const { members } = await unpack(file(), "adult-opacity");
+    const card = JSON.parse(new TextDecoder().decode(members.get("card.json")!));
+    const read = (metadata: unknown, minimum_reader: number) => readCard(new TextEncoder().encode(JSON.stringify({ ...card, metadata, minimum_reader })));
+    const told = { coding: { attributes: ["age", "sex", "view"] } };
+    expect(() => read(told, 2)).toThrow("(age, sex, view), which the browser does not read. Have it read on the server.");
+    expect(read(null, 1).findings[0].name).toBe("Lung Opacity");
+    expect(() => read(null, 2)).toThrow("a reader of version 2");
+  });
 });
 
 describe("the self-test", () => {

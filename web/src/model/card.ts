@@ -56,6 +56,8 @@ export interface Card {
   intended_use: string;
   created: string;
   minimum_reader: number;
+  /** What age, sex and view add to the answer; the viewer reads no such model. */
+  metadata?: { coding?: { attributes?: string[] } } | null;
 }
 
 /** The version of the card's fields that this viewer knows. */
@@ -67,6 +69,10 @@ export function readCard(bytes: Uint8Array): Card {
     card = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     throw new BundleError("card.json is no card. Get the bundle again.");
+  }
+  if (card.metadata) {
+    const takes = (card.metadata.coding?.attributes ?? []).join(", ");
+    throw new BundleError(`this model also takes what is known of the patient and the film (${takes}), which the browser does not read. Have it read on the server.`);
   }
   if (!(card.minimum_reader <= KNOWN_VERSION)) {
     throw new BundleError(`the model's card needs a reader of version ${card.minimum_reader}; this viewer knows ${KNOWN_VERSION}. Update LucidRay.`);
