@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class Environment:
         database_password: Where it does not stand in `database_url`.
         second_factor: Roles whose members must have a second factor.
         metrics_token: What whoever asks for ``/metrics`` must know; empty: there are none.
+        scanner: A command that scans the file that is added to it as its last word; empty: none.
         json_logs: Whether a line of the log is one JSON object, with a line for every request.
     """
 
@@ -54,6 +56,7 @@ class Environment:
     second_factor: tuple[str, ...] = ()
     metrics_token: str = ""
     json_logs: bool = False
+    scanner: tuple[str, ...] = ()
 
     def database(self) -> dict[str, Any]:
         """Return Django's description of the database."""
@@ -107,6 +110,7 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
         second_factor=_roles(variables),
         metrics_token=_secret(variables, "LUCIDRAY_METRICS_TOKEN"),
         json_logs=_choice(variables, "LUCIDRAY_LOGS", ("line", "json")) == "json",
+        scanner=_command(variables, "LUCIDRAY_SCANNER"),
     )
 
 
@@ -195,6 +199,14 @@ def _roles(variables: Mapping[str, str]) -> tuple[str, ...]:
                 f"LUCIDRAY_SECOND_FACTOR names {role!r}; expected roles out of {', '.join(ROLES)}."
             )
     return roles
+
+
+def _command(variables: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Split a command as a shell would; no shell ever sees it."""
+    try:
+        return tuple(shlex.split(variables.get(name, "")))
+    except ValueError as error:
+        raise SetupError(f"{name} is not understood: a quotation mark is not closed.") from error
 
 
 def _choice(variables: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -28,3 +28,7 @@ class Conflict(SiteError):
 
 class UploadRefused(SiteError):
     """A file that is not taken in, and why."""
+
+
+class ScannerAway(UploadRefused):
+    """A file that nobody could scan; another time it may be taken in."""

@@ -218,6 +218,9 @@ MAX_PIXELS = 80_000_000
 QUOTA_BYTES = 50 * 2**30
 DECODE_SECONDS = 60
 DECODE_MEMORY_BYTES = 3 * 2**30
+#: Asked about every file before it is decoded; its last word is the file.
+SCANNER = ENVIRONMENT.scanner
+SCANNER_SECONDS = 60
 #: Processor threads of one reading on the server; None: all.
 INFERENCE_THREADS: int | None = None
 #: Cases of one data set.

@@ -39,6 +39,7 @@ class Fact:
 def connect() -> None:
     """Register the checks."""
     register(check_folders, Tags.files)
+    register(check_scanner, Tags.security)
     register(check_demo, Tags.security, deploy=True)
 
 
@@ -54,6 +55,14 @@ def check_folders(app_configs: Any = None, **_kwargs: Any) -> list[Any]:  # noqa
         for folder in folders
         if folder.exists() and folder.stat().st_mode & 0o007
     ]
+
+
+def check_scanner(app_configs: Any = None, **_kwargs: Any) -> list[Any]:  # noqa: ARG001
+    """Refuse a virus scanner that is not there: every film would be turned away."""
+    if not settings.SCANNER or shutil.which(settings.SCANNER[0]):
+        return []
+    told = f"LUCIDRAY_SCANNER names {settings.SCANNER[0]}, which is not installed."
+    return [Error(told, hint="Install it, or unset LUCIDRAY_SCANNER.", id="lucidray.E002")]
 
 
 def check_demo(app_configs: Any = None, **_kwargs: Any) -> list[Any]:  # noqa: ARG001

@@ -17,6 +17,8 @@ from typing import IO, Any, Self
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from lucidray_clinic.cases.bare import bare_environment
+from lucidray_clinic.cases.scanning import scan
 from lucidray_clinic.errors import UploadRefused
 
 _PREAMBLE = 128
@@ -129,8 +131,10 @@ class Inspector:
             path: The file, in the quarantine folder.
 
         Raises:
-            UploadRefused: It is no film that can be read, or it took too much time or memory.
+            UploadRefused: It is no film that can be read, or it took too much time or memory, or
+                the installation's virus scanner refuses it.
         """
+        scan(path)
         clear_preamble(path)
         picture = path.with_suffix(".picture")
         answer = self._ask({"path": str(path), "picture": str(picture)})
@@ -165,7 +169,7 @@ class Inspector:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
-                env=_bare_environment(),
+                env=bare_environment(),
             )
         return self._child
 
@@ -195,13 +199,6 @@ def _line_within(stdout: IO[str], seconds: float) -> str:
             return ""
         text += part
     return text.decode()
-
-
-def _bare_environment() -> dict[str, str]:
-    """Return what the child needs of the environment; no keys, no database."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "SYSTEMROOT")
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return {name: os.environ[name] for name in kept if name in os.environ} | threads
 
 
 def _by_start(start: bytes) -> str:

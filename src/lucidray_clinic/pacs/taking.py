@@ -22,7 +22,7 @@ from lucidray_clinic.cases.quarantine import Inspected, Inspector
 from lucidray_clinic.core import audit, jobs
 from lucidray_clinic.core.heartbeat import kept_alive
 from lucidray_clinic.core.identifiers import new_id
-from lucidray_clinic.errors import SiteError
+from lucidray_clinic.errors import ScannerAway, SiteError
 from lucidray_clinic.pacs import receiving, routing
 from lucidray_clinic.pacs.models import Answer, Answering, Arrival, Outcome, Rule
 
@@ -57,6 +57,8 @@ def take(arrival: Arrival) -> None:
         with _inspected(arrival) as film:
             facts = routing.facts_of(film.facts)
             _file(arrival, facts, film)
+    except ScannerAway as error:
+        jobs.fail(arrival, str(error), jobs.pause_after(arrival))
     except SiteError as error:
         _refuse(arrival, error, facts)
     except FileNotFoundError:

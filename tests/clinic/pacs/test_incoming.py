@@ -329,3 +329,29 @@ def test_secrets_are_not_readable_in_the_database() -> None:
     assert seal("") == unseal("") == ""
     with pytest.raises(SiteError, match="Enter it again"):
         unseal(sealed[:-4] + "AAA=")
+
+
+def test_while_the_virus_scanner_is_away_objects_wait(
+    rule: Rule, make_film: Film, send: Send, settings: Any, work: Work
+) -> None:
+    settings.SCANNER = ("/nowhere/scanner",)
+    arrival = send(make_film())
+    work()
+    arrival.refresh_from_db()
+    assert (arrival.state, arrival.outcome) == (JobState.WAITING, Outcome.PENDING)
+    assert "scanner does not work" in arrival.error
+    settings.SCANNER = ()
+    Arrival.everything.update(not_before=timezone.now())
+    work()
+    arrival.refresh_from_db()
+    assert arrival.outcome == Outcome.FILED
+
+
+def test_what_the_virus_scanner_refuses_is_seen(
+    rule: Rule, make_film: Film, send: Send, settings: Any, work: Work
+) -> None:
+    settings.SCANNER = ("false",)
+    arrival = send(make_film())
+    work()
+    arrival.refresh_from_db()
+    assert (arrival.outcome, arrival.code) == (Outcome.REFUSED, "virus")
