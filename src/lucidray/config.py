@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from lucidray.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
-    from pydantic import ConfigDict, ValidationError
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
@@ -39,12 +39,25 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
         ConfigError: A key is unknown or missing, or a value is of the wrong type or range; the
             message names the key, what came and what is expected.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(cls).validate_python(dict(values))
+        built: T = _adapter(cls).validate_python(dict(values))
     except ValidationError as error:
         raise ConfigError(_explain(cls, error, where)) from error
+    return built
+
+
+#: What checks each dataclass, made once: it takes longer to make than to use.
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    if cls not in _adapters:
+        _adapters[cls] = TypeAdapter(cls)
+    return _adapters[cls]
 
 
 def load_toml(path: str | Path, cls: type[T], *, overrides: Mapping[str, Any] | None = None) -> T:
@@ -121,9 +134,7 @@ def _step(place: Any, key: str, dotted: str, value: Any = None) -> Any:
 
 def to_mapping(config: Any) -> dict[str, Any]:
     """Turn a config dataclass into plain JSON values, ready to be written or read back."""
-    from pydantic import TypeAdapter
-
-    dumped = TypeAdapter(type(config)).dump_python(config, mode="json")
+    dumped = _adapter(type(config)).dump_python(config, mode="json")
     return dict(dumped)
 
 

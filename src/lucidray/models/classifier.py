@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from timm import models as timm_models
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lucidray.errors import ModelError, ShapeError
 from lucidray.models.backbones import create_backbone, normalization
 from lucidray.models.heads import Pool, build_head
+from lucidray.models.modes import set_mode
 from lucidray.models.spec import ModelSpec
 from lucidray.models.stages import final_pooling, plainly_pooled
 from lucidray.models.weights import load_weights
@@ -99,33 +100,7 @@ class Classifier(nn.Module):
 
     def train(self, mode: bool = True) -> Classifier:
         """Set training mode, but leave all that is frozen in evaluation mode."""
-        super().train(mode)
-        return rest_frozen(self)
-
-
-_Network = TypeVar("_Network", bound=nn.Module)
-
-
-def rest_frozen(model: _Network) -> _Network:
-    """Put every module whose parameters are all frozen into evaluation mode; return the model."""
-    if model.training:
-        _rest(model)
-    return model
-
-
-def _rest(module: nn.Module) -> tuple[bool, bool]:
-    """Put frozen modules into evaluation mode, each looked at once.
-
-    Returns:
-        Whether the module has parameters, and whether any of them trains.
-    """
-    parts = [_rest(child) for child in module.children()]
-    own = module.parameters(recurse=False)
-    parts += [(True, weight.requires_grad) for weight in own]
-    has, trains = any(part[0] for part in parts), any(part[1] for part in parts)
-    if has and not trains and module.training:
-        module.train(False)
-    return has, trains
+        return set_mode(self, mode)
 
 
 def build_model(

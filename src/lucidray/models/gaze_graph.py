@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lucidray.errors import ModelError, ShapeError
-from lucidray.models.classifier import rest_frozen
+from lucidray.models.modes import set_mode
 from lucidray.models.segmenter import convolution
 
 #: Nodes whose messages each node takes.
@@ -139,8 +139,7 @@ class GazeGraph(nn.Module):
 
     def train(self, mode: bool = True) -> GazeGraph:
         """Set training mode, but leave all that is frozen in evaluation mode."""
-        super().train(mode)
-        return rest_frozen(self)
+        return set_mode(self, mode)
 
 
 def _halve(inside: int, outside: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lucidray.errors import ModelError, ShapeError
-from lucidray.models.classifier import rest_frozen
+from lucidray.models.modes import set_mode
 from lucidray.models.segmenter import Step, convolution
 
 #: Channels of squeeze and excitation's narrow layer, as a part of its input's.
@@ -157,8 +157,7 @@ class GazeUNet(nn.Module):
 
     def train(self, mode: bool = True) -> GazeUNet:
         """Set training mode, but leave all that is frozen in evaluation mode."""
-        super().train(mode)
-        return rest_frozen(self)
+        return set_mode(self, mode)
 
 
 def gaze_density(logits: Tensor) -> Tensor:

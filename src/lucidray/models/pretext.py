@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lucidray.models.classifier import Classifier, build_model, rest_frozen
+from lucidray.models.classifier import Classifier, build_model
+from lucidray.models.modes import set_mode
 from lucidray.models.spec import ModelSpec
 
 
@@ -44,8 +45,7 @@ class Projector(nn.Module):
 
     def train(self, mode: bool = True) -> Projector:
         """Set training mode, but leave all that is frozen in evaluation mode."""
-        super().train(mode)
-        return rest_frozen(self)
+        return set_mode(self, mode)
 
 
 class Restored(NamedTuple):
@@ -124,8 +124,7 @@ class Restorer(nn.Module):
 
     def train(self, mode: bool = True) -> Restorer:
         """Set training mode, but leave all that is frozen in evaluation mode."""
-        super().train(mode)
-        return rest_frozen(self)
+        return set_mode(self, mode)
 
 
 def restoring_loss(found: Restored, targets: object = None) -> Tensor:  # noqa: ARG001

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lucidray.errors import ModelError
 from lucidray.models.backbones import create_backbone
-from lucidray.models.classifier import rest_frozen
+from lucidray.models.modes import set_mode
 from lucidray.models.spec import ModelSpec
 from lucidray.models.weights import load_weights
 
@@ -125,8 +125,7 @@ class Segmenter(nn.Module):
 
     def train(self, mode: bool = True) -> Segmenter:
         """Set training mode, but leave all that is frozen in evaluation mode."""
-        super().train(mode)
-        return rest_frozen(self)
+        return set_mode(self, mode)
 
 
 def build_segmenter(

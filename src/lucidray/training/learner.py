@@ -117,7 +117,7 @@ class Learner(lightning.LightningModule):
         inputs, targets, step, _ = batch
         setting = self.setting
         seed = derive_seed(setting.seed, setting.number, self.epoch, step, self.global_rank)
-        torch.manual_seed(seed)
+        _seed(seed, inputs.device)
         inputs, targets = self._vary(inputs, targets, seed)
         if setting.mixup and isinstance(targets, Tensor):
             inputs, targets = mix(inputs, targets, setting.mixup, seed)
@@ -307,3 +307,14 @@ def _unit(targets: Targets) -> Targets:
     if isinstance(targets, Tensor) and targets.dtype == torch.uint8:
         return to_unit(targets)
     return targets
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what dropout draws from, there where it draws.
+
+    ``torch.manual_seed`` also leaves word for cards of every make, each time with the caller's
+    stack: milliseconds a step, which count where frozen parts are computed once.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
