@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
-.PHONY: help demo test check format docs clean
+.PHONY: help demo test check format docs sbom clean
 
 help:
 	@echo "make demo    open the reading room with invented patients in a browser; no torch"
@@ -14,6 +14,7 @@ help:
 	@echo "make check   run the checks alone: format, lint, types, imports, docs, tests"
 	@echo "make format  let ruff rewrite the code"
 	@echo "make docs    write the generated reference pages anew"
+	@echo "make sbom    write what an installation is made of (CycloneDX) to dist/sbom.cdx.json"
 	@echo "make clean   remove the virtual environment and everything generated"
 
 $(BIN)/python:
@@ -61,6 +62,9 @@ format:
 
 docs:
 	@$(BIN)/python docs/build.py
+
+sbom: $(VENV)/.dev
+	@mkdir -p dist && $(BIN)/python deploy/sbom.py >dist/sbom.cdx.json && echo "dist/sbom.cdx.json"
 
 clean:
 	rm -rf $(VENV) build dist demo reading-room .mypy_cache .ruff_cache .hypothesis .import_linter_cache
