@@ -32,7 +32,7 @@ from lucidray.dicom import Extras, Key, Result, objects_of, source_of
 from lucidray.dicom.deidentify import deidentify
 from lucidray.dicom.files import to_bytes
 from lucidray.dicom.network import Inbox, Node, NodeSettings, Peer, send
-from lucidray.dicom.network.node import IMAGES, SYNTAXES
+from lucidray.dicom.network.node_settings import IMAGES, SYNTAXES
 from lucidray.dicom.statement import Algorithm, StatedFinding, Statement
 
 NOON = datetime.datetime(2026, 1, 1, 12)

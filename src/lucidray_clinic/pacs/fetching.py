@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from lucidray.dicom.files import to_bytes
 from lucidray.dicom.network import Received
-from lucidray.dicom.network.node import IMAGES
+from lucidray.dicom.network.node_settings import IMAGES
 from lucidray.errors import LucidRayError
 from lucidray_clinic.accounts.models import Team
 from lucidray_clinic.accounts.roles import Permission
