@@ -42,6 +42,18 @@ def test_a_database_that_is_away_is_told_and_may_be_asked_again(
     assert client.get("/").status_code == 200, "it works again by itself"
 
 
+def test_it_is_told_in_the_persons_language(
+    clinician: User, sign_in: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    User.objects.update(language="ar")
+    client = sign_in(User.objects.get(pk=clinician.pk))
+    client.raise_request_exception = False
+    monkeypatch.setattr("lucidray_clinic.core.views.filled_panels", broken(AWAY[0]))
+    page = client.get("/").content.decode()
+    assert 'lang="ar" dir="rtl"' in page
+    assert "قاعدة البيانات" in page
+
+
 def test_not_even_the_session_can_be_asked(
     clinician: User, sign_in: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import get_language, get_language_bidi
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -71,7 +72,8 @@ def failed(request: HttpRequest) -> HttpResponse:
         told = {"code": "away" if away else "failed", "message": message, "hint": ""}
         response: HttpResponse = JsonResponse({"error": told}, status=status)
     else:
-        response = HttpResponse(render_to_string(page), status=status)  # asks no database
+        asked = {"language": get_language(), "direction": "rtl" if get_language_bidi() else "ltr"}
+        response = HttpResponse(render_to_string(page, asked), status=status)  # asks no database
     if away:
         response["Retry-After"] = str(RETRY_S)
     return response
