@@ -12,7 +12,7 @@ from ninja.errors import ValidationError
 from ninja.security import SessionAuth
 
 from lucidray_clinic.analyses.api import router as analyses
-from lucidray_clinic.annotations.api import router as annotations
+from lucidray_clinic.annotations.api import router as annotating
 from lucidray_clinic.cases.api import router as cases
 from lucidray_clinic.core.middleware import note_refusal
 from lucidray_clinic.errors import Conflict, SiteError
@@ -26,7 +26,7 @@ api = NinjaAPI(
 )
 api.add_router("", cases)
 api.add_router("", analyses)
-api.add_router("", annotations)
+api.add_router("", annotating)
 
 
 def _told(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 
-View = TypeVar("View", bound=Callable[..., HttpResponse])
+from lucidray_clinic.accounts.models import User
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 def needs(permission: str) -> Callable[[View], View]:
@@ -23,7 +26,7 @@ def needs(permission: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             user: Any = request.user
             if not user.may(permission):
                 raise PermissionDenied
@@ -33,6 +36,15 @@ def needs(permission: str) -> Callable[[View], View]:
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def signed_in(request: HttpRequest) -> User:
+    """Return who asks; routes without a sign-in do not ask for this.
+
+    Args:
+        request: The request.
+    """
+    return cast(User, request.user)
 
 
 def fetch(rows: Any, user: Any, key: Any, permission: str | None = None) -> Any:
@@ -48,7 +60,7 @@ def fetch(rows: Any, user: Any, key: Any, permission: str | None = None) -> Any:
         Http404: There is no such row in the person's teams.
         PermissionDenied: There is, but the person's role may not do this.
     """
-    rows = rows.objects.all() if isinstance(rows, type) else rows
+    rows = rows if hasattr(rows, "visible_to") else rows.objects.all()
     row = rows.visible_to(user).filter(pk=key).first()
     if row is None:
         raise Http404

@@ -40,10 +40,9 @@ def own_language(respond: Handler) -> Handler:
     """Speak the person's language, or before the sign-in the browser's."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        known = request.user.is_authenticated
-        language = (
-            request.user.language if known else translation.get_language_from_request(request)
-        )
+        user: Any = request.user
+        known = user.is_authenticated
+        language = user.language if known else translation.get_language_from_request(request)
         with translation.override(language):
             request.LANGUAGE_CODE = translation.get_language()
             response = respond(request)
@@ -56,7 +55,9 @@ def own_language(respond: Handler) -> Handler:
 class LoginRequired(LoginRequiredMiddleware):
     """Refuse who has not signed in: pages send to the door, the JSON interface says so."""
 
-    def handle_no_permission(self, request: HttpRequest, view: Any) -> HttpResponse:
+    def handle_no_permission(  # type: ignore[override]
+        self, request: HttpRequest, view: Any
+    ) -> HttpResponse:
         """Answer."""
         if "HX-Request" in request.headers:  # a part of a page: the whole page goes to the door
             door = HttpResponse(status=401)

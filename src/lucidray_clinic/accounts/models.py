@@ -34,7 +34,7 @@ class User(AbstractUser):
     theme = models.CharField(_("theme"), max_length=8, default=Theme.DARK, choices=Theme.choices)
     approved_at = models.DateTimeField(_("approved"), null=True, blank=True)
 
-    class Meta(AbstractUser.Meta):
+    class Meta(AbstractUser.Meta):  # type: ignore[name-defined]
         indexes = [models.Index(fields=["last_name", "first_name"], name="user_name")]
 
     def __str__(self) -> str:
@@ -97,7 +97,9 @@ class Team(Identified):
     """People who see the same patients: a department, a practice, a research group."""
 
     name = models.CharField(_("name"), max_length=120, unique=True)
-    members = models.ManyToManyField(User, through="Membership", related_name="teams")
+    members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
+        User, through="Membership", related_name="teams"
+    )
 
     class Meta:
         verbose_name = _("team")

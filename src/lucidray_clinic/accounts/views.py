@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lucidray_clinic.accounts import services
+from lucidray_clinic.accounts.access import signed_in
 from lucidray_clinic.accounts.forms import Preferences
 
 
@@ -43,7 +44,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
     """Choose language and theme."""
     form = Preferences(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
-        services.save_preferences(request.user, form.cleaned_data)
+        services.save_preferences(signed_in(request), form.cleaned_data)
         return redirect("preferences")
     return render(request, "accounts/preferences.html", {"form": form})
 
@@ -57,7 +58,7 @@ def alive(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 @require_GET
 def sessions(request: HttpRequest) -> HttpResponse:
     """List one's own open sessions."""
-    rows = list(services.list_sessions(request.user))
+    rows = list(services.list_sessions(signed_in(request)))
     page = {"sessions": rows, "current": request.session.session_key}
     return render(request, "accounts/sessions.html", page)
 
@@ -65,12 +66,12 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @require_POST
 def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
     """End one of one's own sessions."""
-    services.end_own_session(request.user, session)
+    services.end_own_session(signed_in(request), session)
     return redirect("sessions")
 
 
 @require_POST
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """End all of one's own sessions but this."""
-    services.end_other_sessions(request.user, request.session.session_key)
+    services.end_other_sessions(signed_in(request), request.session.session_key)
     return redirect("sessions")

@@ -19,7 +19,7 @@ from lucidray_clinic.errors import SiteError
 from lucidray_clinic.patients.belongings import remove_files, rows_of
 from lucidray_clinic.patients.models import Patient
 
-_MODELS = {"patient": Patient, "case": Case}
+_MODELS: dict[str, Any] = {"patient": Patient, "case": Case}
 
 
 @transaction.atomic
@@ -106,5 +106,10 @@ def destroy(row: Any) -> int:
     rows = rows_of(row)
     for one in rows:
         type(one)._base_manager.filter(pk=one.pk).delete()
-    transaction.on_commit(lambda: [remove_files(one) for one in rows])
+
+    def remove() -> None:
+        for one in rows:
+            remove_files(one)
+
+    transaction.on_commit(remove)
     return len(rows)

@@ -34,9 +34,10 @@ class ExactTimes(DjangoJSONEncoder):
 @contextmanager
 def one_moment() -> Iterator[None]:
     """See the database as it is now, whatever others write, without keeping them from it."""
+    here: Any = connection  # only SQLite's has a mode
     outermost, mode = not connection.in_atomic_block, getattr(connection, "transaction_mode", None)
     if connection.vendor == "sqlite":
-        connection.transaction_mode = "DEFERRED"
+        here.transaction_mode = "DEFERRED"
     try:
         with transaction.atomic():
             if outermost and connection.vendor == "postgresql":
@@ -44,7 +45,7 @@ def one_moment() -> Iterator[None]:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield
     finally:
-        connection.transaction_mode = mode
+        here.transaction_mode = mode
 
 
 def write(model: type[Model], file: IO[str]) -> int:

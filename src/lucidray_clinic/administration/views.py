@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lucidray_clinic.accounts import sessions
-from lucidray_clinic.accounts.access import needs
+from lucidray_clinic.accounts.access import needs, signed_in
 from lucidray_clinic.accounts.models import Team
 from lucidray_clinic.accounts.roles import Permission, Role
 from lucidray_clinic.administration import checks, purging, services
@@ -29,7 +29,7 @@ from lucidray_clinic.patients.services import deleted_patients, restore_patient
 @needs(Permission.MANAGE)
 def people(request: HttpRequest) -> HttpResponse:
     """List people."""
-    page = one_page(services.list_people(request.user), request.GET.get("page"))
+    page = one_page(services.list_people(signed_in(request)), request.GET.get("page"))
     return render(request, "administration/people.html", {"page": page})
 
 
@@ -41,7 +41,7 @@ def new_person(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         values = {name: given[name] for name in ("username", "first_name", "last_name", "email")}
-        made = services.add_person(request.user, given["team"], given["roles"], values)
+        made = services.add_person(signed_in(request), given["team"], given["roles"], values)
         return redirect("person", made.pk)
     return render(request, "administration/new_person.html", {"form": form})
 
@@ -50,7 +50,7 @@ def new_person(request: HttpRequest) -> HttpResponse:
 @needs(Permission.MANAGE)
 def person(request: HttpRequest, person: UUID) -> HttpResponse:
     """Show a person."""
-    row = services.open_person(request.user, person)
+    row = services.open_person(signed_in(request), person)
     held = row.roles()
     page = {
         "person": row,
@@ -70,7 +70,7 @@ def set_roles(request: HttpRequest, person: UUID) -> HttpResponse:
     if not form.is_valid():
         raise SiteError(_("Choose a team and roles from the list."), "invalid")
     given = form.cleaned_data
-    services.set_roles(request.user, person, given["team"], given["roles"])
+    services.set_roles(signed_in(request), person, given["team"], given["roles"])
     return redirect("person", person)
 
 
@@ -78,7 +78,7 @@ def set_roles(request: HttpRequest, person: UUID) -> HttpResponse:
 @needs(Permission.MANAGE)
 def open_account(request: HttpRequest, person: UUID) -> HttpResponse:
     """Approve or reopen an account."""
-    services.set_active(request.user, person, True)
+    services.set_active(signed_in(request), person, True)
     return redirect("person", person)
 
 
@@ -86,7 +86,7 @@ def open_account(request: HttpRequest, person: UUID) -> HttpResponse:
 @needs(Permission.MANAGE)
 def close_account(request: HttpRequest, person: UUID) -> HttpResponse:
     """Close an account."""
-    services.set_active(request.user, person, False)
+    services.set_active(signed_in(request), person, False)
     return redirect("person", person)
 
 
@@ -94,7 +94,7 @@ def close_account(request: HttpRequest, person: UUID) -> HttpResponse:
 @needs(Permission.MANAGE)
 def end_sessions(request: HttpRequest, person: UUID) -> HttpResponse:
     """End somebody's sessions."""
-    services.end_sessions(request.user, person)
+    services.end_sessions(signed_in(request), person)
     return redirect("person", person)
 
 
@@ -102,7 +102,7 @@ def end_sessions(request: HttpRequest, person: UUID) -> HttpResponse:
 @needs(Permission.MANAGE)
 def unlock(request: HttpRequest, person: UUID) -> HttpResponse:
     """Forget somebody's failed sign-ins."""
-    services.unlock(request.user, person)
+    services.unlock(signed_in(request), person)
     messages.success(request, _("Failed sign-ins are forgotten."))
     return redirect("person", person)
 
@@ -111,7 +111,7 @@ def unlock(request: HttpRequest, person: UUID) -> HttpResponse:
 @needs(Permission.MANAGE)
 def forget_factor(request: HttpRequest, person: UUID) -> HttpResponse:
     """Forget somebody's second factor."""
-    if services.forget_factor(request.user, person):
+    if services.forget_factor(signed_in(request), person):
         messages.success(request, _("The second factor is forgotten; all sessions have ended."))
     else:
         messages.info(request, _("There is no second factor to forget."))
@@ -122,7 +122,7 @@ def forget_factor(request: HttpRequest, person: UUID) -> HttpResponse:
 @needs(Permission.MANAGE)
 def new_link(request: HttpRequest, person: UUID) -> HttpResponse:
     """Make a link that signs somebody in once; it is shown once."""
-    token = services.new_link(request.user, person)
+    token = services.new_link(signed_in(request), person)
     path = reverse("sign_in_once", args=[token])
     request.session["fresh_link"] = request.build_absolute_uri(path)
     return redirect("person", person)
@@ -133,7 +133,7 @@ def new_link(request: HttpRequest, person: UUID) -> HttpResponse:
 def teams(request: HttpRequest) -> HttpResponse:
     """List teams; the site's administrator adds one."""
     if request.method == "POST":
-        services.add_team(request.user, request.POST.get("name", ""))
+        services.add_team(signed_in(request), request.POST.get("name", ""))
         return redirect("teams")
     rows = _teams(request).prefetch_related("memberships__user")
     return render(request, "administration/teams.html", {"teams": rows})
@@ -144,7 +144,7 @@ def teams(request: HttpRequest) -> HttpResponse:
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Show the audit."""
     chosen = {name: request.GET.get(name, "").strip()[:60] for name in ("action", "actor")}
-    rows = services.audit_events(request.user, **chosen)
+    rows = services.audit_events(signed_in(request), **chosen)
     page = one_page(rows, request.GET.get("page"), 50)
     return render(request, "administration/audit.html", {"page": page, "chosen": chosen})
 
@@ -154,9 +154,9 @@ def audit_log(request: HttpRequest) -> HttpResponse:
 def deleted(request: HttpRequest) -> HttpResponse:
     """Show deleted records and requests to purge them."""
     page: dict[str, Any] = {
-        "patients": deleted_patients(request.user)[:100],
-        "cases": deleted_cases(request.user)[:100],
-        "purges": services.open_purges(request.user),
+        "patients": deleted_patients(signed_in(request))[:100],
+        "cases": deleted_cases(signed_in(request))[:100],
+        "purges": services.open_purges(signed_in(request)),
     }
     return render(request, "administration/deleted.html", page)
 
@@ -166,7 +166,7 @@ def deleted(request: HttpRequest) -> HttpResponse:
 def restore(request: HttpRequest, kind: str, row: UUID) -> HttpResponse:
     """Bring a record back."""
     back = restore_patient if kind == "patient" else restore_case
-    back(request.user, row)
+    back(signed_in(request), row)
     return redirect("deleted")
 
 
@@ -174,7 +174,7 @@ def restore(request: HttpRequest, kind: str, row: UUID) -> HttpResponse:
 @needs(Permission.DELETE)
 def request_purge(request: HttpRequest, kind: str, row: UUID) -> HttpResponse:
     """Ask that a record be destroyed."""
-    purging.request_purge(request.user, kind, row, request.POST.get("reason", ""))
+    purging.request_purge(signed_in(request), kind, row, request.POST.get("reason", ""))
     return redirect("deleted")
 
 
@@ -182,7 +182,7 @@ def request_purge(request: HttpRequest, kind: str, row: UUID) -> HttpResponse:
 @needs(Permission.DELETE)
 def approve_purge(request: HttpRequest, purge: UUID) -> HttpResponse:
     """Agree that a record be destroyed."""
-    purging.approve_purge(request.user, purge)
+    purging.approve_purge(signed_in(request), purge)
     messages.success(request, _("The record is destroyed."))
     return redirect("deleted")
 
@@ -191,7 +191,7 @@ def approve_purge(request: HttpRequest, purge: UUID) -> HttpResponse:
 @needs(Permission.DELETE)
 def withdraw_purge(request: HttpRequest, purge: UUID) -> HttpResponse:
     """Take a request back."""
-    purging.withdraw_purge(request.user, purge)
+    purging.withdraw_purge(signed_in(request), purge)
     return redirect("deleted")
 
 
@@ -199,7 +199,7 @@ def withdraw_purge(request: HttpRequest, purge: UUID) -> HttpResponse:
 @needs(Permission.MANAGE)
 def emergencies(request: HttpRequest) -> HttpResponse:
     """Show who broke the glass, and why."""
-    rows = emergency.emergencies_to_see(request.user)
+    rows = emergency.emergencies_to_see(signed_in(request))
     page = one_page(rows, request.GET.get("page"))
     return render(request, "administration/emergencies.html", {"page": page})
 
@@ -208,7 +208,7 @@ def emergencies(request: HttpRequest) -> HttpResponse:
 @needs(Permission.MANAGE)
 def review_emergency(request: HttpRequest, emergency_: UUID) -> HttpResponse:
     """Note that an emergency was looked at."""
-    emergency.note_seen(request.user, emergency_)
+    emergency.note_seen(signed_in(request), emergency_)
     return redirect("emergencies")
 
 
@@ -226,7 +226,7 @@ def break_glass(request: HttpRequest) -> HttpResponse:
     told, given = "", {name: request.POST.get(name, "").strip() for name in ("number", "reason")}
     if request.method == "POST":
         try:
-            row = emergency.open_in_emergency(request.user, given["number"], given["reason"])
+            row = emergency.open_in_emergency(signed_in(request), given["number"], given["reason"])
         except SiteError as error:
             told = str(error)
         else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
+from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
@@ -162,5 +163,5 @@ def post_quick_look(
 ) -> dict[str, Any]:
     """Read a film with consent on the server; nothing of it is stored."""
     user: Any = request.user
-    path = received(film.temporary_file_path())
+    path = received(cast(TemporaryUploadedFile, film).temporary_file_path())
     return quicklook.look(user, path, film.name or "", bundle)

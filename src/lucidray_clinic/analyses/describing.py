@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -139,7 +140,7 @@ def _short(value: Any) -> str:
     return text if len(text) < 120 else f"{text[:118]} …"
 
 
-_FACTS = (
+_FACTS: tuple[tuple[Any, Callable[[dict[str, Any]], Any]], ...] = (
     (gettext_lazy("Summary"), lambda card: card["summary"]),
     (gettext_lazy("Network"), lambda card: card["network"]),
     (gettext_lazy("Learned from"), lambda card: card["training"]["data"]),

@@ -95,7 +95,8 @@ def readings_in(bundle: ModelBundle, window: Window) -> list[Seen]:
     columns = ("case__patient_id", "case_id", "created_at", "findings", "refusal", "refer")
     told = rows.order_by("-created_at").values_list("instance_id", *columns)[:MOST]
     by_film = {
-        row[0]: Seen(*row[1:4], _named(row[4]), row[5] is not None, bool(row[6])) for row in told
+        film: Seen(patient, case, made, _named(findings), refusal is not None, bool(refer))
+        for film, patient, case, made, findings, refusal, refer in told
     }
     return sorted(by_film.values(), key=lambda one: one.made)
 

@@ -64,6 +64,9 @@ class Case(Identified, Versioned, Deletable, OfTeam):
     patient_path = "patient_id"
     view_permission = "case.view"
 
+    #: Its films, where `cases.services.with_films` has added them.
+    films: list[Instance]
+
     class Meta(OfTeam.Meta):
         verbose_name = _("case")
         verbose_name_plural = _("cases")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
+from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -111,7 +112,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     outcomes = []
     if request.method == "POST":
         for file in request.FILES.getlist("files"):
-            path = uploading.received(file.temporary_file_path())
+            path = uploading.received(cast(TemporaryUploadedFile, file).temporary_file_path())
             outcomes += uploading.take_in(request.user, where, path, file.name or "")
     if "application/json" in request.headers.get("Accept", ""):
         return JsonResponse({"outcomes": [_outcome(one) for one in outcomes]})

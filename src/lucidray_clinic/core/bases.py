@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from lucidray_clinic.core.identifiers import new_id
@@ -46,7 +47,9 @@ class Versioned(models.Model):
         rows = type(self)._base_manager.filter(pk=self.pk, version=expected)
         if not rows.update(**values, version=F("version") + 1):
             raise Conflict(
-                _("Somebody else has saved this in between. Your changes are still in the form."),
+                gettext(
+                    "Somebody else has saved this in between. Your changes are still in the form."
+                ),
                 "conflict",
             )
         self.version = expected + 1

@@ -17,7 +17,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
     Args:
         request: The request.
     """
-    user = getattr(request, "user", None)
+    user: Any = getattr(request, "user", None)
     known = user is not None and user.is_authenticated
     return {
         "theme": user.theme if known else "dark",

@@ -83,7 +83,7 @@ def exposition() -> bytes:
     requests = _REQUESTS
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         requests = CollectorRegistry()
-        MultiProcessCollector(requests)
+        MultiProcessCollector(requests)  # type: ignore[no-untyped-call]
     counted = CollectorRegistry()
     counted.register(_Counted())
     return generate_latest(requests) + generate_latest(counted)

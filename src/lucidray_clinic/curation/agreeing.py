@@ -79,7 +79,7 @@ def share(part: int, whole: int) -> str:
 def _row(finding: str, present: int, absent: int, differing: int) -> dict[str, Any]:
     """Return what pairs of readers said: both present, both absent, one this and one that."""
     total, agreed = present + absent + differing, present + absent
-    both_ways = Counts(*map(np.float64, (2 * present, differing, differing, 2 * absent)))
+    both_ways = Counts(*np.array([2 * present, differing, differing, 2 * absent], np.float64))
     return {
         "finding": finding,
         "title": _(finding),

@@ -46,8 +46,9 @@ def labels_of(
     if not unmentioned_absent:
         return {case: _settled(told) for case, told in known.items()}
     named = {name for told in known.values() for name in told if name not in ABSENCES}
+    absent: dict[str, float | None] = dict.fromkeys(named, 0.0)
     for case in reports:
-        known[case] = dict.fromkeys(named, 0.0) | known[case]
+        known[case] = absent | known[case]
     return {case: _settled(told) for case, told in known.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +48,10 @@ class Patient(Identified, Versioned, Deletable, OfTeam):
 
     patient_path = "pk"
     view_permission = "patient.view"
+
+    #: Counted where `patients.services.with_films` has done so.
+    case_count: int
+    last_case: datetime | None
 
     class Meta(OfTeam.Meta):
         verbose_name = _("patient")

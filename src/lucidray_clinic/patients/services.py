@@ -44,12 +44,12 @@ def with_films(patients: list[Patient]) -> list[Patient]:
         patients: Those of one page, so that a long list is not counted as a whole.
     """
     counted = Patient.everything.filter(pk__in=[one.pk for one in patients]).annotate(
-        case_count=Count("cases", filter=Q(cases__deleted_at=None)),
-        last_case=Max("cases__created_at", filter=Q(cases__deleted_at=None)),
+        counted=Count("cases", filter=Q(cases__deleted_at=None)),
+        latest=Max("cases__created_at", filter=Q(cases__deleted_at=None)),
     )
     known = {row.pk: row for row in counted}
     for one in patients:
-        one.case_count, one.last_case = known[one.pk].case_count, known[one.pk].last_case
+        one.case_count, one.last_case = known[one.pk].counted, known[one.pk].latest
     return patients
 
 

@@ -8,7 +8,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from lucidray_clinic.accounts.access import fetch, needs
+from lucidray_clinic.accounts.access import fetch, needs, signed_in
 from lucidray_clinic.accounts.roles import Permission
 from lucidray_clinic.core.paging import one_page
 from lucidray_clinic.errors import Conflict, SiteError
@@ -57,7 +57,7 @@ def patient(request: HttpRequest, patient: UUID) -> HttpResponse:
         "timeline": timeline_of(request.user, row),
         "duplicates": merging.likely_duplicates(request.user, row),
         "identifier_form": IdentifierForm(),
-        "allowed": request.user.permissions_in(row),
+        "allowed": signed_in(request).permissions_in(row),
     }
     return render(request, "patients/patient.html", page)
 
@@ -128,7 +128,7 @@ def undo_merge(request: HttpRequest, merge: UUID) -> HttpResponse:
 
 @require_GET
 @needs(Permission.VIEW_PATIENT)
-def export_patient(request: HttpRequest, patient: UUID) -> HttpResponse:
+def export_patient(request: HttpRequest, patient: UUID) -> FileResponse:
     """Give a patient everything that is kept about them."""
     path = exporting.export_patient(request.user, patient)
     file = path.open("rb")

@@ -82,7 +82,7 @@ def pdf_of(user: Any, key: UUID) -> bytes:
     page["is_pdf"] = True
     html = render_to_string("reports/print.html", page)
 
-    class Nothing(weasyprint.URLFetcher):  # type: ignore[misc,name-defined]
+    class Nothing(weasyprint.URLFetcher):  # type: ignore[name-defined]
         """Fetches what stands in the page itself, and nothing else."""
 
         def fetch(self, url: str, headers: Any = None) -> Any:

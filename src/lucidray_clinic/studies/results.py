@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from django.db.models import Count, Q
@@ -70,7 +71,7 @@ def answers_csv(study: Study) -> bytes:
     header = ["film", "reader", "arm", "finding", "truth", "rating", "seconds", "order"]
     order: dict[Any, int] = {}
     rows = []
-    for one in sorted(answers, key=lambda each: each.answered_at):
+    for one in sorted(answers, key=lambda each: cast(datetime, each.answered_at)):
         order[one.reader_id] = order.get(one.reader_id, 0) + 1
         rows += [
             (

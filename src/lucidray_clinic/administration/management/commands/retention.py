@@ -35,9 +35,10 @@ class Command(BaseCommand):
         if not options["apply"]:
             self.stdout.write("Nothing was changed: this was a dry run.")
             return
-        people = [User.objects.filter(username=name).first() for name in options["apply"]]
-        if None in people:
-            raise CommandError("There is nobody of such a user name.")
+        try:
+            people = [User.objects.get(username=name) for name in options["apply"]]
+        except User.DoesNotExist as error:
+            raise CommandError("There is nobody of such a user name.") from error
         try:
             rows = retention.carry_out(found, *people)
         except SiteError as error:
