@@ -106,6 +106,7 @@ class Archive:
 
     def _client(self) -> DICOMwebClient:
         session = requests.Session()
+        session.max_redirects = 0  # films go where somebody said, and nowhere else
         if self.user is not None:
             session.auth = (self.user, self.password or "")
         if self.authorities is not None:
@@ -131,6 +132,11 @@ def _mapped(url: str) -> Iterator[None]:
         raise NetworkError(
             f"{url} answers with HTTP {code}; check the address, the user and whether what is "
             "asked for is there."
+        ) from error
+    except requests.TooManyRedirects as error:
+        raise NetworkError(
+            f"{url} sends on to another address, which is not followed. Enter the address that it "
+            "names, if you trust it."
         ) from error
     except (requests.RequestException, OSError, ValueError, KeyError) as error:
         raise NetworkError(
