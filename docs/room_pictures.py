@@ -1,7 +1,7 @@
 """Pictures of the reading room's pages, and whether axe finds anything against WCAG 2.2 AA.
 
     python docs/room_pictures.py                 # docs/images/room/*.png, of the demonstration
-    python docs/room_pictures.py --check-only    # both themes and Arabic, no pictures
+    python docs/room_pictures.py --check-only    # every page, both themes, English and Arabic
 
 Needs playwright, Chromium, and axe-core in ``web/node_modules``. Patients are invented, films
 generated. Ends with an error where axe finds a violation.
@@ -31,6 +31,11 @@ AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = os.environ.get("LUCIDRAY_CHROMIUM") or shutil.which("chromium")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 COLORS = 128
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\d+(?=/)")
+#: Addresses that send a file, or are Django's own pages.
+NO_PAGE = re.compile(
+    r"^/(api|django-admin|static|health)/|/(pdf|file|picture|csv|export|download)/|\.csv"
+)
 
 #: Pages by the name of their picture; a case and a patient are found on the pages before.
 PAGES = {
@@ -84,6 +89,25 @@ def addresses(page: Any, site: str) -> dict[str, str]:
     patient = page.locator("table a[href^='/patients/']").first.get_attribute("href")
     found = {"patient": patient, "case": case, "read": f"{case}read/", "report": f"{case}report/"}
     return {name: found.get(path, path) for name, path in PAGES.items()}
+
+
+def every_page(page: Any, site: str) -> dict[str, str]:
+    """Return the address of one page of each kind that links lead to, by its kind."""
+    found: dict[str, str] = {}
+    waiting = ["/", "/account/logout/", "/no-such-page/"]
+    while waiting:
+        path = waiting.pop(0)
+        kind = ID.sub("*", path.partition("?")[0])
+        if kind in found or NO_PAGE.search(path):
+            continue
+        found[kind] = path
+        page.goto(site + path)
+        links = page.locator("a[href^='/']").evaluate_all(
+            "(all) => all.filter((each) => !each.hasAttribute('download'))"
+            ".map((each) => each.getAttribute('href').split('#')[0])"
+        )
+        waiting += links
+    return found
 
 
 def show(page: Any, name: str, url: str) -> None:
@@ -147,9 +171,10 @@ def main() -> None:
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.goto(link)
+        kinds = every_page(page, site) if told.check_only else {}
         for theme, language in looks:
             prefer(page, site, theme, language)
-            for name, path in addresses(page, site).items():
+            for name, path in (kinds | addresses(page, site)).items():
                 show(page, name, site + path)
                 if not told.check_only:
                     keep(page, name)

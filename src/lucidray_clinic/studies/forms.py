@@ -24,7 +24,7 @@ class StudyForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "wide": True}),
     )
     asked = forms.MultipleChoiceField(
-        label=_("Findings to rate"), widget=forms.SelectMultiple(attrs={"size": 8})
+        label=_("Findings to rate"), widget=forms.CheckboxSelectMultiple(attrs={"wide": True})
     )
     design = forms.ChoiceField(label=_("Design"), choices=Design.choices)
     bundle = forms.ModelChoiceField(
