@@ -110,6 +110,32 @@ def test_browser_and_server_read_a_film_alike(page: Any) -> None:
         assert np.abs(one[name] - theirs.ravel()).max() <= 1e-4 * span
 
 
+PAGES = ("/", "/patients/", "/cases/", "/curate/", "/upload/", "/models/", "/admin-room/")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+AXE = """async ([theme, rules]) => {
+  document.documentElement.dataset.theme = theme;
+  const told = await axe.run(document, {runOnly: {type: 'tag', values: rules}});
+  return told.violations.map((each) => `${each.id}: ${each.nodes[0].html}`);
+}"""
+
+
+def test_pages_and_viewer_keep_to_wcag_in_both_themes(
+    page: Any, room: Served, context: Any, browser: Any
+) -> None:
+    script = Path(pytest.importorskip("axe_playwright_python").__file__).with_name("axe.min.js")
+    kept = context.storage_state()
+    other = browser.new_context(storage_state=kept, bypass_csp=True, reduced_motion="reduce")
+    opened = other.new_page()
+    case = page.url.removeprefix(room.address)
+    for path in (*PAGES, case.removesuffix("read/"), case):
+        opened.goto(room.address + path)
+        opened.wait_for_load_state("networkidle")
+        opened.evaluate(script.read_text(encoding="utf-8"))
+        for theme in ("dark", "light"):
+            assert opened.evaluate(AXE, [theme, RULES]) == [], (path, theme)
+    other.close()
+
+
 def test_signing_out_clears_what_was_not_sent(page: Any, room: Served, context: Any) -> None:
     context.route("**/api/v1/cases/*/notes", lambda route: route.abort())
     page.get_by_role("tab", name="Notes").click()
