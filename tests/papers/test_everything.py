@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +79,49 @@ def test_a_failure_is_told_and_what_is_finished_is_kept(
     assert [name for name, _ in ran][3:] == ["a_works", "later_fails"], (
         "other seeds are another order"
     )
+
+
+class Time:
+    """A clock that goes on when it is told to."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_the_page_tells_the_time_of_all_calls_the_killed_one_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    time, kills = Time(), [True]
+
+    def slow(plan: Plan, progress: Callable[[int, int, str], None]) -> Outcome:
+        time.now += 60
+        progress(1, 2, "half")
+        time.now += 3  # too little to be written down, so a kill loses it
+        progress(1, 2, "half")
+        if kills and kills.pop():
+            raise Killed
+        time.now += 120
+        return outcome(plan, "0.9")
+
+    made: Registry[object] = Registry("paper")
+    paper = replace(LUNG_CROP, name="slow", experiment=slow)
+    made.register("slow", source="made up", document="S4")(paper)
+    monkeypatch.setattr("lucidray.papers.everything.papers", made)
+    monkeypatch.setattr("lucidray.papers.clock.time", time)
+    with pytest.raises(Killed):
+        run_all(tmp_path, tmp_path / "out", scale="smoke")
+    time.now += 10_000  # nobody works in between
+    for _ in range(2):  # the second finds it finished
+        page, (chapter,) = run_all(tmp_path, tmp_path / "out", scale="smoke")
+        assert (chapter.seconds, chapter.calls) == (60 + 183, 2)
+        assert "4.0 minutes in 2 calls" in page.read_text(encoding="utf-8")
+    _, (other,) = run_all(tmp_path, tmp_path / "out", scale="smoke", seeds=2)
+    assert (other.seconds, other.calls) == (183, 1), "what was spent on something else counts not"
 
 
 def test_each_experiment_finds_its_data_set(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,16 @@ from typing import Any
 from lucidray.datasets import recognized
 from lucidray.errors import LucidRayError
 from lucidray.papers.catalog import Mode, Paper, Progress, Scale, at_hand, papers, run
+from lucidray.papers.clock import Clock
 from lucidray.report import Block, Link, Note, Report, Section, Table, write_report
 from lucidray.report.provenance import provenance_blocks, versions
 from lucidray.training.weights import write_text
 
 #: What is remembered of a finished experiment, beside its numbers.
 _DONE = "finished.json"
+
+#: How long it has taken so far, all calls together.
+_SPENT = "spent.json"
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ class Chapter:
         data: The folder that it read.
         report: Its page; None: it did not come to an end.
         numbers: Its results; empty likewise.
-        seconds: How long it took when it ran; 0: it had been finished before anybody counted.
+        seconds: How long it took, all calls together that worked on it.
         mistake: Why it did not come to an end.
+        calls: How many calls these were.
     """
 
     paper: Paper
@@ -39,6 +43,7 @@ class Chapter:
     numbers: Mapping[str, Any]
     seconds: float
     mistake: str = ""
+    calls: int = 1
 
 
 def run_all(
@@ -122,15 +127,31 @@ def _chapter(
     kept = _kept(out, asked)
     if kept is not None:
         progress(1, 1, "finished before")
-        return Chapter(paper, folder, out / "report.html", kept, _seconds(out))
-    start = time.monotonic()
+        done = json.loads((out / _DONE).read_text(encoding="utf-8"))
+        took = float(done["seconds"])
+        return Chapter(paper, folder, out / "report.html", kept, took, calls=done.get("calls", 1))
+    clock = Clock(out / _SPENT, asked)
+    clock.start()
     try:
-        outcome = run(paper, folder, out, **asked, progress=progress, cluster=cluster)
+        outcome = run(
+            paper, folder, out, **asked, progress=_counted(progress, clock), cluster=cluster
+        )
     except (LucidRayError, OSError, RuntimeError) as error:
-        return Chapter(paper, folder, None, {}, time.monotonic() - start, str(error))
-    seconds = time.monotonic() - start
-    write_text(out / _DONE, json.dumps({**asked, "seconds": seconds}) + "\n")
-    return Chapter(paper, folder, outcome.report, outcome.numbers, seconds)
+        clock.write()
+        return Chapter(paper, folder, None, {}, clock.seconds, str(error), clock.calls)
+    took, calls = clock.seconds, clock.calls
+    write_text(out / _DONE, json.dumps({**asked, "seconds": took, "calls": calls}) + "\n")
+    return Chapter(paper, folder, outcome.report, outcome.numbers, took, calls=calls)
+
+
+def _counted(progress: Progress, clock: Clock) -> Progress:
+    """Let the clock tick whenever progress is told."""
+
+    def tell(done: int, total: int, what: str) -> None:
+        clock.tick()
+        progress(done, total, what)
+
+    return tell
 
 
 def _kept(out: Path, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -144,10 +165,6 @@ def _kept(out: Path, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return found
 
 
-def _seconds(out: Path) -> float:
-    return float(json.loads((out / _DONE).read_text(encoding="utf-8"))["seconds"])
-
-
 def _index(chapters: Sequence[Chapter], data: Path, out: Path, asked: Mapping[str, Any]) -> Report:
     command = f"lucidray paper run --all --data {data} --out {out}" + "".join(
         f" --{name} {value}" for name, value in asked.items()
@@ -155,7 +172,7 @@ def _index(chapters: Sequence[Chapter], data: Path, out: Path, asked: Mapping[st
     rows = tuple(
         (one.paper.name, one.paper.document, one.paper.title, _ended(one)) for one in chapters
     )
-    columns = ("Experiment", "Source", "Publication", "This run")
+    columns = ("Experiment", "Source", "Publication", "Time taken")
     overview = Section("Overview", (Table(columns, rows, numeric=(), wide=True),))
     last = Section("Command and versions", provenance_blocks((command,), dict(versions())))
     return Report(
@@ -169,9 +186,11 @@ def _index(chapters: Sequence[Chapter], data: Path, out: Path, asked: Mapping[st
 
 
 def _ended(chapter: Chapter) -> str:
+    """Say how long an experiment took: all calls together, and how many these were."""
     if chapter.report is None:
         return "did not run"
-    return f"{chapter.seconds / 60:.1f} minutes"
+    took = f"{chapter.seconds / 60:.1f} minutes"
+    return took if chapter.calls == 1 else f"{took} in {chapter.calls} calls"
 
 
 def _section(chapter: Chapter) -> Section:
