@@ -186,6 +186,8 @@ export class App {
     };
     this.say(hints[tool]);
     this.toolbar.draw();
+    // A tool acts on the film: keys that follow go there, unless somebody is walking through the tools.
+    if (!document.activeElement?.closest("[role=toolbar]")) this.active.port.element.focus({ preventScroll: true });
   }
 
   private makeToolbar(): Toolbar {

@@ -198,6 +198,18 @@ def test_twenty_steps_are_undone_and_redone(open_viewer: Callable[..., Any], sit
     assert page.locator(".lr-own .lr-box").bounding_box() == end
 
 
+def test_a_tool_s_key_leads_to_the_film(open_viewer: Callable[..., Any], site: Any) -> None:
+    page = open_viewer(site)
+    page.get_by_role("tab", name="Boxes").focus()
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.locator(".lr-own").wait_for()
+    tools = page.get_by_role("toolbar")
+    tools.get_by_role("button").first.focus()
+    page.keyboard.press("z")
+    assert tools.evaluate("(each) => each.contains(document.activeElement)")
+
+
 def test_offline_edits_survive_a_reload(open_viewer: Callable[..., Any], site: Any) -> None:
     page = open_viewer(site)
     draw(page, site)
