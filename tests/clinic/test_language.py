@@ -21,15 +21,20 @@ from django.utils import translation
 
 import lucidray
 import lucidray_clinic
+from lucidray.bundle import gate
 from lucidray.bundle.archive import read
 from lucidray.findings import FINDINGS
 from lucidray.images import draw_boxes, lettering
 from lucidray.images.lettering import can_write
+from lucidray.images.quality import check_quality
+from lucidray.images.read import read_xray
 from lucidray_clinic.accounts.models import Team, User
+from lucidray_clinic.analyses import runs, shelf
 from lucidray_clinic.analyses.models import ModelBundle
 from lucidray_clinic.analyses.pictures import label_of
 from lucidray_clinic.cases.models import Case
 from lucidray_clinic.core import findings
+from lucidray_clinic.core.refusals import MESSAGES
 from lucidray_clinic.core.viewer import viewer_strings
 from lucidray_clinic.core.viewer_words import WORDS
 from lucidray_clinic.pacs.forms import PeerForm, RuleForm
@@ -37,6 +42,7 @@ from lucidray_clinic.pacs.models import Peer
 from lucidray_clinic.reports.wording import finding_choices
 
 SITE = Path(lucidray_clinic.__file__).parent
+EXAMPLES = Path(lucidray.__file__).parent / "examples"
 SHIPPED = Path(lucidray.__file__).parent / "bundle" / "shipped"
 FOLDER = SITE / "locale" / "ar" / "LC_MESSAGES"
 HOLES = re.compile(r"%\(\w+\)[a-z]|%%")
@@ -134,12 +140,33 @@ def test_every_finding_has_an_arabic_name_of_its_own() -> None:
     assert translation.gettext("Pneumonia") == "Pneumonia"
 
 
+def test_every_refusal_is_translated() -> None:
+    checks = check_quality(read_xray(next(EXAMPLES.glob("adult_*.jpg"))))
+    words = "No reliable result: the picture fails a quality check ({})."
+    told = {words.format(one.complaint) for one in checks if one.name in gate.REFUSING}
+    unlike = gate._unlike(0.0, 1.0)
+    assert unlike is not None
+    assert set(MESSAGES) == told | {unlike.message}
+
+
+def test_a_refused_film_is_told_in_arabic(
+    clinician: User, sign_in: Callable[[User], Client], case: Case, add_film: Any
+) -> None:
+    film = add_film(case, "not_judged_hand")
+    bundle = shelf.bundles().get(name="adult-opacity")
+    runs.read_on_server(clinician, case.pk, film.pk, bundle.digest)
+    User.objects.filter(pk=clinician.pk).update(language="ar")
+    (told,) = sign_in(clinician).get(f"/api/v1/cases/{case.pk}").json()["readings"]
+    assert told["refused"]["message"] in MESSAGES
+    assert ARABIC.search(told["verdict"])
+
+
 def test_the_viewer_is_told_its_words() -> None:
     holes = re.compile(r"\{\w+\}")
     assert viewer_strings() == {}
     with translation.override("ar"):
         told = viewer_strings()
-    assert set(told) == set(WORDS)
+    assert set(told) == {*WORDS, *MESSAGES}
     for key, text in told.items():
         assert sorted(holes.findall(key)) == sorted(holes.findall(text)), key
         assert ARABIC.search(text), key

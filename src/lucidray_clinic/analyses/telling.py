@@ -114,7 +114,8 @@ def verdict(reading: Reading) -> str:
         reading: The reading.
     """
     if reading.refusal is not None:
-        return str(reading.refusal.get("message") or _("No reliable result."))
+        message = str(reading.refusal.get("message") or "")
+        return _(message) if message else _("No reliable result.")
     called = [one["name"] for one in reading.findings if one["positive"] and _is_something(one)]
     if reading.refer:
         return _("No reliable result: the model is unsure. A person decides.")

@@ -10,6 +10,7 @@ from django.middleware.csrf import get_token
 from django.utils.crypto import salted_hmac
 from django.utils.translation import get_language, gettext
 
+from lucidray_clinic.core.refusals import MESSAGES
 from lucidray_clinic.core.viewer_words import WORDS
 
 
@@ -49,5 +50,5 @@ def draft_key(user: Any) -> str:
 
 def viewer_strings() -> dict[str, str]:
     """Return the viewer's words in the reader's language, by the English ones that differ."""
-    told = {word: gettext(word) for word in WORDS}
+    told = {word: gettext(word) for word in (*WORDS, *MESSAGES)}
     return {word: text for word, text in told.items() if text != word}

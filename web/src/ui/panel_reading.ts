@@ -159,7 +159,7 @@ export class ReadingPanel {
   private verdict(reading: ShownReading): Node {
     if (reading.refusal) {
       return h("div", { class: "lr-verdict lr-none", role: "alert" }, icon("warn"), h("div", {},
-        h("strong", {}, t("No reliable result")), h("p", {}, reading.refusal.message), h("p", { class: "lr-quiet" }, t("What the model computed is not shown."))));
+        h("strong", {}, t("No reliable result")), h("p", {}, t(reading.refusal.message)), h("p", { class: "lr-quiet" }, t("What the model computed is not shown."))));
     }
     const called = reading.findings.filter((each) => each.positive);
     if (reading.refer) {
