@@ -114,13 +114,14 @@ def _anchor() -> bytes:
 
 
 def _add_rows(archive: tarfile.TarFile, model: type[Model], name: str) -> int:
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-        count = rows.write(model, file)
-        file.flush()
+    with tempfile.TemporaryFile() as file:
+        text = io.TextIOWrapper(file, encoding="utf-8")
+        count = rows.write(model, text)
+        text.detach()  # which writes out what it holds
         entry = tarfile.TarInfo(name)
-        entry.size = file.buffer.seek(0, io.SEEK_END)
-        file.buffer.seek(0)
-        archive.addfile(entry, file.buffer)
+        entry.size = file.tell()
+        file.seek(0)
+        archive.addfile(entry, file)
     return count
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import Error, close_old_connections, connections
 from django.utils.module_loading import import_string
@@ -106,7 +107,7 @@ class Worker:
         """Free what workers that were killed here left behind."""
         for queue in _QUEUES.values():
             if queue.model is not None:
-                self._safely(lambda model=queue.model: bool(release_dead(model)))
+                self._safely(partial(_free, queue.model))
 
     def _round(self) -> int:
         worked = int(self._safely(hand_back))
@@ -132,3 +133,7 @@ class Worker:
                 close_old_connections()
             self._stop.wait(1)
             return False
+
+
+def _free(model: type[Job]) -> bool:
+    return bool(release_dead(model))

@@ -54,7 +54,7 @@ def objects_for(delivery: Delivery) -> dict[str, Dataset]:
     if film.media_type != "application/dicom":
         raise SiteError(_("The film is no DICOM image, so no archive can hold its result."), "kind")
     reading = delivery.reading
-    if report is not None:
+    if report is not None and report.signed_at is not None:
         statement, made = statement_of_report(report, film), report.signed_at
     elif reading is not None:
         statement, made = statement_of_reading(reading), reading.created_at
@@ -152,7 +152,8 @@ def _reported(
     """Say one finding of a report: the signer's call, beside it what the model had said."""
     told = reading.said(each["finding"]) if reading and reading.refusal is None else None
     drawn = tuple(_drawn(report, film, each["finding"]))
-    boxes, method, scores = drawn, None, ()
+    boxes, method = drawn, None
+    scores: tuple[float, ...] = ()
     if not drawn and reading is not None and told is not None and _PRESENT.get(each["certainty"]):
         boxes, method, scores = _model_boxes(reading, told)
     return StatedFinding(
