@@ -319,8 +319,8 @@ def test_no_devices_are_refused(table: ImageTable, cache: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(table: ImageTable, cache: Path, tmp_path: Path) -> None:
-    recipe = {"phases__0__optimizer": "sgd", "phases__0__policy": "classifier_only"}
-    recipe |= {"phases__0__batch_size": 10}
+    recipe = {"phases__0__optimizer": "sgd", "phases__0__batch_size": 10, "mixup": 0.3}
+    recipe |= {"augment": {"rotate": 20, "reframe": 0.2, "style": 0.5, "noise": 0.1}}
     alone = train(small(**recipe), table, tmp_path / "alone")
     shared = train(small(**recipe), table, tmp_path / "shared", devices=2)
     torch.testing.assert_close(weights(shared), weights(alone), rtol=1e-3, atol=1e-5)

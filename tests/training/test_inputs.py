@@ -8,7 +8,7 @@ import torch
 
 from lucidray.images.preprocessing import Preprocessing
 from lucidray.images.preprocessing import normalize as numpy_normalize
-from lucidray.training.inputs import Examples, mix, normalize, to_unit
+from lucidray.training.inputs import Boxed, Examples, Gazed, mix, normalize, share, to_unit
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -44,3 +44,16 @@ def test_examples_fetch_what_was_asked_for() -> None:
     inputs, targets = Examples(pixels, labels).fetch(np.array([2, 0]))
     assert inputs.shape == (2, 1, 2, 2) and inputs[:, 0, 0, 0].tolist() == [2, 0]
     assert targets[:, 0].tolist() == [2, 0]
+
+
+def test_shares_of_a_batch_hold_every_image_once() -> None:
+    images, labels = torch.arange(6.0).view(6, 1), torch.arange(6.0).view(6, 1)
+    for targets in (labels, Boxed(labels, labels), Gazed(labels, labels)):
+        parts = [share(images, targets, rank, 2) for rank in range(2)]
+        assert [part[0].flatten().tolist() for part in parts] == [[0, 2, 4], [1, 3, 5]]
+        for inputs, told in parts:
+            assert type(told) is type(targets)
+            own = told if isinstance(told, torch.Tensor) else told.labels
+            assert torch.equal(own, inputs)
+    assert torch.equal(share(images, Boxed(labels, labels), 1, 2)[1].boxes, labels[1::2])
+    assert torch.equal(share(images, Gazed(labels, labels), 1, 2)[1].gaze, labels[1::2])

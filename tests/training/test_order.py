@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lucidray.training.order import batches, derive_seed, epoch_order
+from lucidray.training.order import batches, derive_seed, epoch_order, whole_batches
 
 
 def test_an_epoch_is_a_permutation_and_depends_on_each_part() -> None:
@@ -37,6 +37,9 @@ def test_shares_are_equal_and_disjoint(count: int, size: int, world: int) -> Non
     assert len({len(share) for share in shares}) == 1
     for together in zip(*shares, strict=True):
         assert len({len(part) for part in together}) == 1
+    for number, whole in enumerate(whole_batches(order, size, world=world)):
+        for rank, share in enumerate(shares):
+            assert share[number].tolist() == whole[rank::world].tolist()
     used = np.concatenate([np.concatenate(share) for share in shares])
     assert len(set(used)) == len(used) >= count - 2 * world
 

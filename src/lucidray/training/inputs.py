@@ -118,6 +118,23 @@ class Examples:
         return torch.from_numpy(np.ascontiguousarray(self.pixels[indices]))[:, None], targets
 
 
+def share(inputs: Tensor, targets: Targets, rank: int, world: int) -> tuple[Tensor, Targets]:
+    """Return what one of several processes learns from of a whole batch.
+
+    Args:
+        inputs: ``(B, ...)``.
+        targets: Of the same images.
+        rank: Which process.
+        world: How many there are.
+    """
+    own = slice(rank, None, world)
+    if isinstance(targets, Boxed):
+        return inputs[own], Boxed(targets.labels[own], targets.boxes[own])
+    if isinstance(targets, Gazed):
+        return inputs[own], Gazed(targets.labels[own], targets.gaze[own])
+    return inputs[own], targets[own]
+
+
 def to_unit(pixels: Tensor) -> Tensor:
     """Scale uint8 pixels to float32 in [0, 1]."""
     return pixels.float().div_(255)

@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader
 from lucidray.errors import DataError, ModelError
 from lucidray.training.augmentation import augment, augment_boxed, augment_masked
 from lucidray.training.averaging import Average, load_moving, moving_names, moving_state
-from lucidray.training.inputs import Boxed, Gazed, Targets, mix, to_unit
+from lucidray.training.inputs import Boxed, Gazed, Targets, mix, share, to_unit
 from lucidray.training.monitor import Watch, rises
-from lucidray.training.order import Indices, batches, derive_seed, epoch_order
+from lucidray.training.order import Indices, batches, derive_seed, epoch_order, whole_batches
 from lucidray.training.schedules import build_optimizer, factor
 from lucidray.training.setting import Batches, Setting, State
 
@@ -116,11 +116,14 @@ class Learner(lightning.LightningModule):
         """Return the loss of one batch."""
         inputs, targets, step, _ = batch
         setting = self.setting
-        seed = derive_seed(setting.seed, setting.number, self.epoch, step, self.global_rank)
-        _seed(seed, inputs.device)
-        inputs, targets = self._vary(inputs, targets, seed)
+        parts = (setting.seed, setting.number, self.epoch, step)
+        _seed(derive_seed(*parts, self.global_rank), inputs.device)
+        together = derive_seed(*parts, 0)
+        inputs, targets = self._vary(inputs, targets, together)
         if setting.mixup and isinstance(targets, Tensor):
-            inputs, targets = mix(inputs, targets, setting.mixup, seed)
+            inputs, targets = mix(inputs, targets, setting.mixup, together)
+        if self._varies_together():
+            inputs, targets = share(inputs, targets, self.global_rank, self.trainer.world_size)
         loss = setting.loss(setting.network(inputs), targets)
         self.loss_sum = self.loss_sum.to(loss.device) + loss.detach() * len(targets)
         self.loss_count += len(targets)
@@ -262,7 +265,17 @@ class Learner(lightning.LightningModule):
         parts = (setting.seed, setting.number, self.epoch)
         order = epoch_order(setting.train.labels, balanced=setting.balanced, parts=parts)
         world, rank = self.trainer.world_size, self.trainer.global_rank
+        if self._varies_together():
+            return whole_batches(order, setting.phase.batch_size, world=world)
         return batches(order, setting.phase.batch_size, world=world, rank=rank)
+
+    def _varies_together(self) -> bool:
+        """Tell whether every process varies the whole batch, as one does, then takes its share.
+
+        What is drawn for an image depends on the others of its batch, and some of it is theirs.
+        """
+        varied = self.setting.augment.active or self.setting.mixup > 0
+        return varied and self.trainer.world_size > 1
 
     def _steps(self) -> int:
         order = np.arange(len(self.setting.train))

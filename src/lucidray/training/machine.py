@@ -22,6 +22,7 @@ from lucidray.errors import ConfigError
 from lucidray.training.crew import size, size_here
 from lucidray.training.learner import Learner
 from lucidray.training.processor import Precision, choose_accelerator, choose_precision
+from lucidray.training.shared_norms import SharedNorms
 
 #: What Lightning and TensorBoard warn of although it is meant so here.
 _MEANT = (
@@ -122,10 +123,11 @@ def _together(machine: Machine) -> dict[str, Any]:
     """Return how Lightning shares the work: not at all, among its own processes, or a crew's."""
     if machine.devices == 1:
         return {"devices": 1}
-    many: dict[str, Any] = {"sync_batchnorm": machine.accelerator == "cuda"}
+    norms = SharedNorms()
     if size() > 1:
-        return many | {"devices": size_here(), "strategy": "ddp", "plugins": [_Crew()]}
-    return many | {"devices": machine.devices, "strategy": "ddp_spawn", "plugins": [_Spawned()]}
+        return {"devices": size_here(), "strategy": "ddp", "plugins": [_Crew(), norms]}
+    plugins = [_Spawned(), norms]
+    return {"devices": machine.devices, "strategy": "ddp_spawn", "plugins": plugins}
 
 
 class _Spawned(LightningEnvironment):

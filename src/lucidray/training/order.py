@@ -72,10 +72,21 @@ def batches(order: Indices, size: int, *, world: int = 1, rank: int = 0) -> list
         One array a step, equally many and equally long for every process; a rest too small to
         give each process two images is left out, for batch normalization learns nothing of one.
     """
+    return [cut[rank::world] for cut in whole_batches(order, size, world=world)]
+
+
+def whole_batches(order: Indices, size: int, *, world: int = 1) -> list[Indices]:
+    """Cut an order into the batches that all processes share, each divisible among them.
+
+    Args:
+        order: ``(N,)`` indices.
+        size: Images a step.
+        world: Number of processes.
+    """
     cuts = [order[start : start + size] for start in range(0, len(order), size)]
     if len(cuts) > 1 and len(cuts[-1]) < 2 * world:
         cuts.pop()
-    return [cut[: len(cut) - len(cut) % world][rank::world] for cut in cuts]
+    return [cut[: len(cut) - len(cut) % world] for cut in cuts]
 
 
 def _repeat(group: Indices, quota: int, generator: np.random.Generator) -> Indices:
