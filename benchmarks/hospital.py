@@ -125,6 +125,7 @@ def main() -> None:
     told = arguments()
     if real_orthanc.installed() is None:
         raise SystemExit(real_orthanc.MISSING)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before its end"))  # clears away
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hospital-")))
         server = Server(stack.enter_context(pg_cluster.running())) if told.postgresql else None
