@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from lucidray.datasets.phantom import PhantomConfig, write_phantoms
 from lucidray.papers import Plan, papers, run
 from lucidray.papers.spreading import each, quietly
+from lucidray.papers.transfer_grid import experiment
+from lucidray.papers.transfer_grid.protocol import Settings, Source, settings
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,41 @@ def test_arms_on_workers_come_to_the_numbers_of_one_process(
         found[-1] = numbers(found[-1])
     assert found[0] == found[1]
     assert found[0]["runs"]
+
+
+def tiny(*asked: Any, **options: Any) -> Settings:
+    """Return scale smoke, smaller still: four networks, the sources of two, a grid of two."""
+    return replace(
+        settings(*asked, **options),
+        size=32,
+        images=40,
+        epochs=1,
+        grid_epochs=1,
+        grid_policies=("last_block",),
+        grid_rates=(1e-3,),
+        grid_batches=(16,),
+        replicates=20,
+        source=Source(images=16, size=128, epochs=1),
+    )
+
+
+@pytest.mark.slow
+def test_sources_arms_and_a_grid_on_workers_come_to_the_numbers_of_one_process(
+    cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(experiment, "settings", tiny)
+    data = tmp_path / "films"
+    write_phantoms(data, 60, PhantomConfig(size=128, abundance=1.2, images_per_patient=1.5), seed=5)
+    found = []
+    for name, where in (("alone", None), ("apart", cluster)):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)  # results name their folder
+        asked = {"mode": "faithful", "scale": "smoke", "cluster": where}
+        found.append(numbers(run(papers["transfer_grid"], data, "out", **asked)))
+    assert found[0] == found[1]
+    assert len(found[0]["grid"]["settings"]) == 2
+    assert {told["arm"] for told in found[0]["runs"]} > {"cnn", "densenet121"}
 
 
 def test_parts_are_done_in_order_here_and_there(cluster: str, tmp_path: Path) -> None:

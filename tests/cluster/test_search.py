@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from lucidray.config import from_mapping, read_toml
 from lucidray.errors import UnknownNameError
-from lucidray.training import Found, Search, run_search, search_apart
+from lucidray.training import Found, Search, run_search, search_apart, search_strategies
 
 #: Head alone or last block, dropout where there is no hidden layer: some trials train the same.
 VALUES = {
@@ -70,6 +71,40 @@ def test_a_random_search_goes_on_in_many_processes(work: Path, cluster: str) -> 
     alone = run_search(*given, work / "random_alone")
     assert facts(found) == facts(alone)
     assert facts(found)[:1] == facts(first)
+
+
+@pytest.mark.slow
+def test_a_bayesian_search_learns_from_what_its_workers_found(
+    work: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="needs Optuna: pip install 'lucidray[search]'")
+    base, known, propose = (
+        read_toml(work / "recipe.toml"),
+        list[list[float]](),
+        search_apart.propose,
+    )
+
+    def seen(given: Any, found: Found, earlier: Any) -> Any:
+        known.append([trial.value for trial in earlier])
+        return propose(given, found, earlier)
+
+    monkeypatch.setattr(search_apart, "propose", seen)
+    monkeypatch.setattr(search_strategies, "_BLIND", 2)
+    rates = {"phases.0.learning_rate": {"low": 1e-4, "high": 0.1, "log": True}}
+
+    def search(trials: int) -> Search:
+        given = {"values": rates, "strategy": "bayesian", "trials": trials, "seed": 2}
+        return from_mapping(Search, given, where="test")
+
+    apart = run_search(base, search(4), work / "films", work / "bayesian", cluster=cluster)
+    alone = run_search(base, search(2), work / "films", work / "bayesian_alone")
+    assert [trial.status for trial in apart.trials] == ["finished"] * 4
+    assert facts(apart)[:2] == facts(alone), "the first are drawn without looking"
+    assert len({trial.settings["phases.0.learning_rate"] for trial in apart.trials}) == 4
+    for number in (2, 3):  # by the time of a third and a fourth proposal something is known
+        assert any(map(math.isfinite, known[number]))
+    more = run_search(base, search(5), work / "films", apart.folder, resume=True)
+    assert facts(more)[:4] == facts(apart), "one process goes on with what many have found"
 
 
 def test_a_mistake_of_a_trial_comes_through(work: Path, cluster: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lucidray.cluster.session import RETRIES, load_ray
+from lucidray.cluster.session import RETRIES, load_ray, work_in
 from lucidray.errors import ClusterError, LucidRayError
 
 Result = TypeVar("Result")
@@ -62,13 +60,7 @@ def call_each(
 
 
 def _call(here: Path, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function where the command was given, so that relative paths mean the same."""
-    if not here.is_dir():
-        raise ClusterError(
-            f"{socket.gethostname()} does not see {here}. Every machine of the cluster must see "
-            "data and results under the same path."
-        )
-    os.chdir(here)
+    work_in(here)
     return function(*arguments)
 
 

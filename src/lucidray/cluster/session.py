@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lucidray.errors import ClusterError, missing_extra
@@ -31,6 +32,23 @@ _QUIET = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+
+
+def work_in(folder: Path) -> None:
+    """Work, in a worker, where the command was given, so that relative paths mean the same.
+
+    Args:
+        folder: The command's working folder.
+
+    Raises:
+        ClusterError: This machine does not see it.
+    """
+    if not folder.is_dir():
+        raise ClusterError(
+            f"{socket.gethostname()} does not see {folder}. Every machine of the cluster must see "
+            "data and results under the same path."
+        )
+    os.chdir(folder)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from torch import distributed
 
 from lucidray.cluster import connected
-from lucidray.cluster.session import RETRIES, load_ray
+from lucidray.cluster.session import RETRIES, load_ray, work_in
 from lucidray.datasets.table import ImageTable
 from lucidray.errors import ClusterError, LucidRayError
 from lucidray.training.crew import BACKENDS, PATIENCE
@@ -113,7 +113,7 @@ def _trainer(given: tuple[Any, ...], workers: int, storage: Path, mistakes: Path
     backend = BACKENDS["cuda" if cards else "cpu"]
     return TorchTrainer(
         _work,
-        train_loop_config={"given": given, "mistakes": mistakes},
+        train_loop_config={"given": given, "mistakes": mistakes, "here": Path.cwd()},
         torch_config=TorchConfig(backend=backend, timeout_s=int(PATIENCE.total_seconds())),
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=cards),
         run_config=RunConfig(
@@ -132,6 +132,7 @@ def _work(config: dict[str, Any]) -> None:
         return
     recipe, data, folder, cache = config["given"]
     try:
+        work_in(config["here"])
         train(recipe, data, folder, resume=True, cache=cache)
     except LucidRayError as error:
         place = config["mistakes"] / f"{get_context().get_world_rank():04d}.pickle"

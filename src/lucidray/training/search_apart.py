@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lucidray.cluster.session import RETRIES, load_ray
+from lucidray.cluster.session import RETRIES, load_ray, work_in
 from lucidray.errors import ClusterError, LucidRayError
 from lucidray.training.search_record import Found, Trial, count_passes, write_record
 from lucidray.training.search_space import resolve
@@ -122,7 +122,8 @@ def _tune(course: Course) -> None:
     storage = course.given.folder / "tune"
     whole = replace(course.given, folder=course.given.folder.absolute(), reading=None, tasks={})
     card = {"gpu": 1} if load_ray().cluster_resources().get("GPU") else {}
-    trainable = tune.with_parameters(_trial, given=whole, metric=course.found.metric)
+    told = {"given": whole, "metric": course.found.metric, "here": Path.cwd()}
+    trainable = tune.with_parameters(_trial, **told)
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1, **card}),
         tune_config=tune.TuneConfig(
@@ -141,12 +142,13 @@ def _tune(course: Course) -> None:
         shutil.rmtree(storage, ignore_errors=True)
 
 
-def _trial(config: dict[str, Any], *, given: Given, metric: str) -> None:
+def _trial(config: dict[str, Any], *, given: Given, metric: str, here: Path) -> None:
     """Train one trial in a worker, from wherever an earlier worker stopped."""
     from ray import tune
 
     trial = Trial(**json.loads(config["trial"]) | {"value": math.nan})
     try:
+        work_in(here)
         done = train_trial(given, trial, metric)
     except LucidRayError as error:
         tune.report({"value": 0.0, "error": pickle.dumps(error).hex()})
