@@ -317,7 +317,10 @@ def test_a_lost_second_factor_is_forgotten_by_an_administrator_or_on_the_machine
     at_work = sign_in(clinician)
     url = reverse("forget_second_factor", args=[clinician.pk])
     assert sign_in(stranger).post(url).status_code == 404
+    page = reverse("person", args=[clinician.pk])
+    assert url in sign_in(admin).get(page).content.decode()
     assert sign_in(admin).post(url).status_code == 302
+    assert url not in sign_in(admin).get(page).content.decode()
     assert not is_in(at_work)
     told = AuditEvent.objects.filter(action="forget second factor", actor=admin)
     assert told.get().object_id == str(clinician.pk)

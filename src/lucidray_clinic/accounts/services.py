@@ -63,6 +63,17 @@ def use_one_time_link(token: str) -> User | None:
     return link.user if link.user.is_active else None
 
 
+def has_second_factor(user: User) -> bool:
+    """Tell whether somebody has set up a second factor.
+
+    Args:
+        user: The person.
+    """
+    from allauth.mfa.utils import is_mfa_enabled
+
+    return bool(is_mfa_enabled(user))
+
+
 @transaction.atomic
 def forget_second_factor(user: User, actor: Any) -> bool:
     """Forget an authenticator that was lost, with keys and recovery codes; end all sessions.

@@ -16,6 +16,7 @@ from lucidray_clinic.accounts import sessions
 from lucidray_clinic.accounts.access import needs, signed_in
 from lucidray_clinic.accounts.models import Team
 from lucidray_clinic.accounts.roles import Permission, Role
+from lucidray_clinic.accounts.services import has_second_factor
 from lucidray_clinic.administration import checks, purging, services
 from lucidray_clinic.administration.forms import PersonForm, RolesForm
 from lucidray_clinic.cases.services import deleted_cases, restore_case
@@ -58,6 +59,7 @@ def person(request: HttpRequest, person: UUID) -> HttpResponse:
         "teams": [{"team": team, "roles": held.get(team.pk, ())} for team in _teams(request)],
         "roles": Role,
         "link": request.session.pop("fresh_link", ""),
+        "has_second_factor": has_second_factor(row),
     }
     return render(request, "administration/person.html", page)
 
