@@ -89,6 +89,8 @@ def test_boxes_are_half_open() -> None:
     rows, columns = np.nonzero(drawn[..., 0])
     assert (columns.min(), columns.max() + 1, rows.min(), rows.max() + 1) == (10, 20, 5, 30)
     assert drawn[15, 15].sum() == 0
+    wide = draw_boxes(black, [[10, 5, 20, 30]], color=(255, 0, 0), width=3)
+    assert (wide[15, 10:20, 0] > 0).tolist() == [True] * 3 + [False] * 4 + [True] * 3
     assert black.sum() == 0
     np.testing.assert_array_equal(draw_boxes(black, []), black)
     labelled = draw_boxes(black, [[10, 25, 20, 30]], labels=["A"])

@@ -122,6 +122,7 @@ def draw_boxes(
     *,
     labels: Sequence[str] = (),
     color: Color = BOX_COLORS[0],
+    width: int | None = None,
 ) -> Picture:
     """Draw boxes on a picture.
 
@@ -130,6 +131,7 @@ def draw_boxes(
         boxes: ``(N, 4)``, ``(x_min, y_min, x_max, y_max)``, half-open, in its pixels.
         labels: A few words for each box, or none.
         color: Of the lines.
+        width: Of the lines, in pixels; None: one for each 256 pixels of the longer side.
 
     Returns:
         A new uint8 ``(H, W, 3)``.
@@ -144,7 +146,7 @@ def draw_boxes(
         raise ShapeError(f"there are {len(labels)} labels for {len(corners)} boxes.")
     image = Image.fromarray(picture)
     pen = ImageDraw.Draw(image)
-    width = max(1, round(max(picture.shape[:2]) / 256))
+    width = width or max(1, round(max(picture.shape[:2]) / 256))
     for number, (x_min, y_min, x_max, y_max) in enumerate(corners):
         right, bottom = max(x_max - 1, x_min), max(y_max - 1, y_min)
         pen.rectangle((x_min, y_min, right, bottom), outline=color, width=width)

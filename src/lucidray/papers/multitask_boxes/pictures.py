@@ -18,7 +18,8 @@ from lucidray.report import Panel, Panels
 #: Colors: true boxes, the detector's surest, the heat map's.
 TRUE, FOUND, LOOKED = (0, 229, 255), (124, 252, 0), (255, 105, 180)
 
-_SIDE = 320
+#: Pixels of a picture's longer side, which a page shows at half of it, and of a line.
+_SIDE, _LINE = 384, 4
 _DETECTOR, _MAP = "detector, surest box", "Grad-CAM, multi-task"
 
 
@@ -58,7 +59,7 @@ def _panel(
 ) -> Panel:
     xray = read_xray(divided.test.paths()[cases.rows[case]])
     height, width = xray.pixels.shape
-    scale = min(1.0, _SIDE / max(height, width))
+    scale = _SIDE / max(height, width)
     shape = (max(1, round(height * scale)), max(1, round(width * scale)))
     way = scaling(cases.shapes[case], shape)
     picture = to_rgb(resample(xray.pixels, shape))
@@ -70,7 +71,7 @@ def _panel(
     drawn = picture
     for own, color in parts:
         if len(own):
-            drawn = draw_boxes(drawn, map_boxes(own, way), color=color)
+            drawn = draw_boxes(drawn, map_boxes(own, way), color=color, width=_LINE)
     finding = divided.findings[cases.places[case]]
     facts = tuple(
         (name, f"IoU {located.samples[whose][case]:.2f}")
