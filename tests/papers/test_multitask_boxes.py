@@ -32,6 +32,7 @@ from lucidray.papers.multitask_boxes.published import (
     AP,
     AUC,
     AVERAGE,
+    BY_BOTH,
     BY_BOXES,
     FINDINGS,
     MULTI,
@@ -96,7 +97,7 @@ def test_results_hold_every_arm_and_cohort(careful: Outcome) -> None:
     assert found["data"]["test_images_learned_from"] == 0 and found["leak"] == {}
     assert [item["arm"] for item in found["runs"]] == [MULTI, TWIN, "toy"]
     for told in found["cohorts"].values():
-        assert set(told["arms"]) == {MULTI, TWIN, BY_BOXES, "toy"}
+        assert set(told["arms"]) == {MULTI, TWIN, BY_BOXES, BY_BOTH, "toy"}
         multi = told["arms"][MULTI]
         values = [multi[name]["AUC"]["value"] for name in found["findings"]]
         known = [value for value in values if value is not None]

@@ -18,7 +18,7 @@ from lucidray.papers.multitask_boxes.measuring import COHORTS, Reading, Told, me
 from lucidray.papers.multitask_boxes.page import build, printable
 from lucidray.papers.multitask_boxes.pictures import make_panels
 from lucidray.papers.multitask_boxes.protocol import Settings, settings
-from lucidray.papers.multitask_boxes.published import BY_BOXES, MULTI, TWIN, Network
+from lucidray.papers.multitask_boxes.published import BY_BOTH, BY_BOXES, MULTI, TWIN, Network
 from lucidray.papers.multitask_boxes.recipes import multi_recipe, single_recipe
 from lucidray.papers.multitask_boxes.story import Story, plain
 from lucidray.papers.pretrained import find_weights
@@ -136,10 +136,10 @@ def _tell(
     labels, keys = test.labels(divided.findings), patients(test)
     seeds = [_found(plan, trained, divided, seed) for seed in range(plan.seeds)]
     found = seeds[0]
-    readings = (
-        *(_reading(arm, trained, divided) for arm in arms_of(chosen)),
-        _by_boxes(seeds, trained, divided),
-    )
+    arms = tuple(_reading(arm, trained, divided) for arm in arms_of(chosen))
+    by_boxes = _by_boxes(seeds, trained, divided)
+    by_head = next(reading for reading in arms if reading.arm == MULTI)
+    readings = (*arms, by_boxes, _by_both(by_head, by_boxes))
     told = _cohorts(chosen, divided, readings, keys)
     progress(1, 5)
     detected = _detected(chosen, divided, found)
@@ -247,6 +247,12 @@ def _by_boxes(seeds: list[list[FoundBoxes]], trained: list[Trained], divided: Di
                 own.get(name, {}).get("threshold", 0.5) for name in divided.findings
             ]
     return Reading(BY_BOXES, said, points)
+
+
+def _by_both(head: Reading, boxes: Reading) -> Reading:
+    """Judge findings by the mean of what the head and the surest box say."""
+    said = (head.probabilities + boxes.probabilities) / 2
+    return Reading(BY_BOTH, said, (head.thresholds + boxes.thresholds) / 2)
 
 
 def _found(plan: Plan, trained: list[Trained], divided: Divided, seed: int) -> list[FoundBoxes]:

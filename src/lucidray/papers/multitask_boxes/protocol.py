@@ -272,7 +272,8 @@ def _training(chosen: Settings) -> str:
 def _judgment(chosen: Settings) -> str:
     return (
         "Judgment: AUC and average precision of each finding and their means, of the multi-task "
-        "network also where each finding is judged by its surest box alone; precision, recall "
+        "network also where each finding is judged by its surest box alone, and by the mean of "
+        "what box and head say; precision, recall "
         "and F1 at .5 and at the threshold of each finding with the best F1 on validation images; "
         "average precision of boxes at IoU .5, an image counting for the findings of which all its "
         f"boxes are known. Intervals are 95 % bootstrap intervals over patients "

@@ -128,6 +128,8 @@ TABLES = (TABLE_1, TABLE_2, TABLE_3, TABLE_4)
 MULTI, TWIN = "multi_task", "twin"
 #: The multi-task network judged by its boxes: a finding is as likely as its surest box.
 BY_BOXES = "multi_task_by_boxes"
+#: By the mean of what its head and its surest box say.
+BY_BOTH = "multi_task_by_both"
 
 ARMS = (
     *(

@@ -12,7 +12,7 @@ from lucidray.papers.multitask_boxes.images import Divided
 from lucidray.papers.multitask_boxes.locating import Located
 from lucidray.papers.multitask_boxes.measuring import COHORTS, Reading, Told
 from lucidray.papers.multitask_boxes.protocol import Settings
-from lucidray.papers.multitask_boxes.published import BY_BOXES, MULTI, TWIN
+from lucidray.papers.multitask_boxes.published import BY_BOTH, BY_BOXES, MULTI, TWIN
 from lucidray.papers.wording import plain_estimate, plain_value
 from lucidray.records import Float32, Measurement
 from lucidray.report import Panels
@@ -70,7 +70,12 @@ class Story:
     def title(self, arm: str) -> str:
         """Return what a reader sees of an arm."""
         titles = {network.name: network.title for network in self.chosen.networks}
-        own = {MULTI: "Multi-task", TWIN: "Twin (λ = 0)", BY_BOXES: "Multi-task, by its boxes"}
+        own = {
+            MULTI: "Multi-task",
+            TWIN: "Twin (λ = 0)",
+            BY_BOXES: "Multi-task, by its boxes",
+            BY_BOTH: "Multi-task, by both",
+        }
         return {**own, **titles}[arm]
 
 
