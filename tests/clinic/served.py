@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from room import free_port
 
 PROGRAM = Path(sys.executable).with_name("lucidray")
 
@@ -61,9 +62,7 @@ def served(folder: Path, *words: str) -> Iterator[Served]:
         folder: Of the data.
         words: More for the command line.
     """
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LUCIDRAY_")}
     kept |= {"DJANGO_SETTINGS_MODULE": "lucidray_clinic.settings", "COLUMNS": "400"}
     command = [str(PROGRAM), "serve", "--data", str(folder), "--port", str(port), *words]

@@ -20,11 +20,13 @@ const EMPTY = 0x40;
 export class Body {
   private readonly code: number[] = [];
   private readonly names = new Map<string, number>();
-  private vectors: string[] = [];
-  private integers: string[] = [];
 
-  constructor(readonly name: string, readonly parameters: string[], integers: string[], vectors: string[]) {
-    [this.integers, this.vectors] = [integers, vectors];
+  constructor(
+    readonly name: string,
+    readonly parameters: string[],
+    private readonly integers: string[],
+    private readonly vectors: string[],
+  ) {
     for (const each of [...parameters, ...integers, ...vectors]) this.names.set(each, this.names.size);
   }
 

@@ -26,13 +26,19 @@ export interface Kernels {
   sum(rows: number, pitch: number, taps: number, channels: number, out: number, outStep: number, factor: number, pixels: number): void;
 }
 
-/** Make the loops for a memory, with fused multiplication and addition where the browser has it. */
+let compiled: WebAssembly.Module | null = null;
+
+/** Make the loops for a memory. They are compiled once, so that those of a second model are fast from the start. */
 export function kernelsFor(memory: WebAssembly.Memory): Kernels {
+  compiled ??= new WebAssembly.Module(written());
+  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Kernels;
+}
+
+/** Write the loops, with fused multiplication and addition where the browser has it. */
+function written(): Uint8Array<ArrayBuffer> {
   const others = [scaling(), pooling("largest", "f32x4.max"), pooling("sum", "f32x4.add")];
   const fused = moduleOf([convolution(true), ...others]);
-  const bytes = WebAssembly.validate(fused) ? fused : moduleOf([convolution(false), ...others]);
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
-  return exports as unknown as Kernels;
+  return WebAssembly.validate(fused) ? fused : moduleOf([convolution(false), ...others]);
 }
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);

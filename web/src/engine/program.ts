@@ -35,8 +35,7 @@ export class Program {
   private readonly groups: Groups;
   private readonly nothing: Buffer;
   private readonly kernels: Kernels;
-  private readonly memory: WebAssembly.Memory;
-  private floats!: Float32Array;
+  private readonly floats: Float32Array;
   private inputs = new Map<string, Float32Array>();
 
   /** Throws Unsupported where a node is of a kind that no step exists for. */
@@ -49,10 +48,10 @@ export class Program {
     for (const node of trunk) if (!this.done.has(node)) this.compile(node);
     for (const name of given) this.use(this.places.get(name)!);
     const slack = PIXELS * Math.max(...[...this.places.values()].map((place) => place.step));
-    this.memory = layOut(this.kept.map((each) => each.buffer), [...this.passing], slack);
-    for (const { buffer, fill } of this.kept) fill(this.memory, buffer.at);
-    this.floats = new Float32Array(this.memory.buffer);
-    this.kernels = kernelsFor(this.memory);
+    const memory = layOut(this.kept.map((each) => each.buffer), [...this.passing], slack);
+    for (const { buffer, fill } of this.kept) fill(memory, buffer.at);
+    this.floats = new Float32Array(memory.buffer);
+    this.kernels = kernelsFor(memory);
   }
 
   /** Run it: channels come first in what it takes and in what it gives. */
@@ -154,8 +153,7 @@ export class Program {
     if (input) this.convolution(input, window, packed(weights), weights.bias, this.make(name), added, relu);
     else {
       const rows = this.unfold(node.inputs[0], window, weights.depth * weights.taps);
-      const flat = { ...weights, depth: rows.channels, taps: 1 };
-      this.convolution(rows, POINT, packed(weights, rows.channels), flat.bias, this.make(name), added, relu);
+      this.convolution(rows, POINT, packed(weights, rows.channels), weights.bias, this.make(name), added, relu);
     }
   }
 

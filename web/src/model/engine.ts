@@ -33,17 +33,22 @@ export interface Network {
   close(): Promise<void>;
 }
 
-/** Load a model. With `loops` its convolutions are run by our own code; null: that is not possible for this one. */
-export async function loadNetwork(model: Uint8Array, loops: true): Promise<Network | null>;
-export async function loadNetwork(model: Uint8Array, loops?: false): Promise<Network>;
-export async function loadNetwork(model: Uint8Array, loops = false): Promise<Network | null> {
+/** Load a model into ONNX Runtime. */
+export async function loadNetwork(model: Uint8Array): Promise<Network> {
   try {
-    if (!loops) return await Whole.load(model);
+    return await Whole.load(model);
+  } catch (error) {
+    throw new BundleError(`this browser cannot run the model (${messageOf(error)}). Use another browser, or reading on the server.`);
+  }
+}
+
+/** Load a model whose convolutions are run by our own loops; null: they do not know it. */
+export async function loadWithLoops(model: Uint8Array): Promise<Network | null> {
+  try {
     const split = splitModel(model);
     return split && (await Parts.load(split));
-  } catch (error) {
-    if (loops) return null;
-    throw new BundleError(`this browser cannot run the model (${messageOf(error)}). Use another browser, or reading on the server.`);
+  } catch {
+    return null;
   }
 }
 

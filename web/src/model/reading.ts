@@ -2,7 +2,7 @@
 import { BundleError } from "../errors";
 import type { Archive } from "./archive";
 import { readCard, type Card } from "./card";
-import { loadNetwork, type Network } from "./engine";
+import { loadNetwork, loadWithLoops, type Network } from "./engine";
 import { detectionsOf, type Detection } from "./detections";
 import { readRule, refuse, type LikenessRule, type Refusal } from "./gate";
 import { mapToGrid, wayOf, type Way } from "./geometry";
@@ -130,7 +130,7 @@ export class Bundle {
 
 /** Run convolutions in our own loops where they know the model and give its own answers, else in ONNX Runtime. */
 async function fastestThatPasses(model: Uint8Array, reference: Reference): Promise<[Network, SelfTest]> {
-  const ours = await loadNetwork(model, true);
+  const ours = await loadWithLoops(model);
   const tried = ours && (await selfTestOf(ours, reference).catch(() => null));
   if (ours && tried?.passed) return [ours, tried];
   await ours?.close();
